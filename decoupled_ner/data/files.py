@@ -1,0 +1,109 @@
+"""Text files as every reader and writer here treats them: UTF-8, plain or .xz or .gz."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import lzma
+import os
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from decoupled_ner.types import InputError, Sentence
+
+_PACKED: Mapping[str, Callable[[bytes], bytes]] = {".xz": lzma.decompress, ".gz": gzip.decompress}
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """What a reader found.
+
+    ``repairs`` counts tags that were rewritten; ``dropped`` counts annotations that are lost, by
+    reason; ``noted`` counts what was kept but is unusual, by kind.
+    """
+
+    sentences: tuple[Sentence, ...]
+    repairs: int = 0
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    noted: Mapping[str, int] = field(default_factory=dict)
+
+
+def read_bytes(path: Path) -> bytes:
+    """A file's content, unpacked when its name ends in .xz or .gz.
+
+    Raises:
+        InputError: the file is missing, unreadable or damaged.
+    """
+    try:
+        content = path.read_bytes()
+        unpack = _PACKED.get(path.suffix)
+        return unpack(content) if unpack else content
+    except OSError as error:  # gzip.BadGzipFile too
+        raise InputError(f"{path}: can't be read ({error.strerror or error})") from error
+    except (EOFError, lzma.LZMAError, zlib.error) as error:
+        raise InputError(f"{path}: damaged {path.suffix} file ({error})") from error
+
+
+def decode_text(content: bytes, path: Path | str) -> str:
+    """UTF-8 bytes as text, with every character kept, a byte order mark and CR included.
+
+    Raises:
+        InputError: the bytes are not UTF-8; names the line.
+    """
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise InputError(f"{path}:{line}: not UTF-8; convert the file first") from error
+
+
+def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """``(number from 1, line)``; only LF and CR LF end a line, so that U+2028 or U+0085 stay text.
+
+    Raises:
+        InputError: as `read_bytes` and `decode_text`.
+    """
+    text = decode_text(read_bytes(path), path).removeprefix("\ufeff")
+    for number, line in enumerate(text.split("\n"), start=1):
+        yield number, line.removesuffix("\r")
+
+
+@contextmanager
+def located(path: Path | str, line: int) -> Iterator[None]:
+    """Put ``file:line`` before an `InputError` that is raised inside."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{path}:{line}: {error}") from error
+
+
+def write_lines(lines: Iterable[str], path: Path) -> None:
+    """Write lines beside ``path``, then rename; packed when the name ends in .xz or .gz.
+
+    Raises:
+        InputError: a line has a lone surrogate, which UTF-8 can't hold, or the folder is missing.
+    """
+    try:
+        content = "".join(f"{line}\n" for line in lines).encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise InputError(f"{path}: half of a surrogate pair can't be written as UTF-8") from error
+    if path.suffix == ".xz":
+        content = lzma.compress(content)
+    elif path.suffix == ".gz":
+        content = gzip.compress(content, mtime=0)
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        beside.write_bytes(content)
+        beside.replace(path)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise InputError(f"{path}: can't be written ({error.strerror})") from error
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file's bytes as they lie on disk, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,147 @@
+"""The value types that every part shares. Standard library only.
+
+A region is a half-open range ``[start, end)`` of Python characters (code points) of the text *as
+given*: nothing is normalised before offsets are counted, so ``text[start:end]`` is always the
+region's text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+class InputError(ValueError):
+    """A mistake in what the user gave: one line that says what is wrong and what to do.
+
+    The command line prints it without a traceback and exits with status 2.
+    """
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Region:
+    """A character range ``[start, end)`` with ``0 <= start < end``."""
+
+    start: int
+    end: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.start < self.end:
+            raise InputError(f"a region needs 0 <= start < end, got [{self.start}, {self.end})")
+
+    def __len__(self) -> int:
+        return self.end - self.start
+
+    def text_of(self, text: str) -> str:
+        """The characters of ``text`` in this region."""
+        return text[self.start : self.end]
+
+    def overlaps(self, other: Region) -> bool:
+        """Whether the two regions share at least one character."""
+        return self.start < other.end and other.start < self.end
+
+
+@dataclass(frozen=True, slots=True)
+class Entity:
+    """A labelled region. ``score`` is a probability in [0, 1]; gold entities have 1."""
+
+    start: int
+    end: int
+    text: str
+    label: str
+    score: float = 1.0
+
+    @property
+    def region(self) -> Region:
+        return Region(self.start, self.end)
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """A text with its gold (or noisy) entities, sorted by start, then end, then label.
+
+    Raises:
+        InputError: an entity's text is not what stands at its offsets.
+    """
+
+    text: str
+    entities: tuple[Entity, ...] = ()
+    id: str = ""
+
+    def __post_init__(self) -> None:
+        for entity in self.entities:
+            inside = 0 <= entity.start < entity.end <= len(self.text)
+            if not inside or self.text[entity.start : entity.end] != entity.text:
+                raise InputError(
+                    f"sentence {self.id or self.text[:20]!r}: entity {entity.text!r} is not the"
+                    f" text at [{entity.start}, {entity.end})"
+                )
+        order = sorted(self.entities, key=lambda e: (e.start, e.end, e.label))
+        object.__setattr__(self, "entities", tuple(order))
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A region that one or more generators propose; ``sources`` are their names, sorted."""
+
+    start: int
+    end: int
+    sources: tuple[str, ...] = ()
+
+    @property
+    def region(self) -> Region:
+        return Region(self.start, self.end)
+
+
+@dataclass(frozen=True, slots=True)
+class MentionContext:
+    """The two views of a region: its own text, and the sentence around it.
+
+    The context that an encoder reads is ``left [MASK] right``, with one mask token whatever the
+    mention's length. The mask is put in as a token id, never as text, so a sentence that itself
+    contains the characters ``[MASK]`` stays unambiguous.
+    """
+
+    mention: str
+    left: str
+    right: str
+
+
+def mention_context(text: str, region: Region) -> MentionContext:
+    """Split ``text`` at ``region``.
+
+    Raises:
+        InputError: the region reaches beyond the text.
+    """
+    if region.end > len(text):
+        raise InputError(
+            f"region [{region.start}, {region.end}) is beyond a text of {len(text)} characters"
+        )
+    return MentionContext(text[region.start : region.end], text[: region.start], text[region.end :])
+
+
+def entity_at(text: str, start: int, end: int, label: str, score: float = 1.0) -> Entity:
+    """The entity at ``[start, end)`` with its text read from ``text``.
+
+    Raises:
+        InputError: the range is empty or reaches beyond the text.
+    """
+    if not 0 <= start < end <= len(text):
+        raise InputError(
+            f"entity [{start}, {end}) does not lie in a text of {len(text)} characters"
+        )
+    return Entity(start, end, text[start:end], label, score)
+
+
+def unique_regions(regions: Sequence[Region]) -> list[Region]:
+    """Regions sorted by start, then end, without repeats."""
+    return sorted(set(regions))
+
+
+def well_formed(text: str) -> str:
+    """``text`` with each lone surrogate replaced by U+FFFD, so that offsets stay: Rust's and C's
+    strings can't hold one, and JSON with ``\\ud800`` in it brings one in."""
+    return _LONE_SURROGATE.sub("\ufffd", text)

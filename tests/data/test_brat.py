@@ -1,0 +1,154 @@
+"""BRAT stand-off annotation."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from decoupled_ner.data.brat import (
+    DISCONTINUOUS,
+    JOINED,
+    MISMATCH,
+    Document,
+    read_documents,
+    sentences_of,
+    split_documents,
+)
+from decoupled_ner.data.formats import read_brat
+from decoupled_ner.types import InputError, Sentence, entity_at
+
+TEXT = "  患者有2型糖\n尿病。血糖 高!\n\n用药:胰岛素"
+ANN = (
+    "T1\tDisease 5 8;9 11\t2型糖 尿病\n"
+    "T2\tTest 12 14\t血糖\n"
+    "T3\tSymptom 5 7;15 16\t2型 高\n"
+    "R1\tTest_Disease Arg1:T2 Arg2:T1\n"
+    "#1\tAnnotatorNotes T1\tnote\n"
+    "T4\tDrug 22 25\t胰岛索\n"
+    "T5\tTest 12 16\t血糖 高\n"
+)
+
+
+def write(folder: Path, text: str = TEXT, ann: str = ANN, name: str = "a") -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.txt").write_bytes(text.encode())
+    (folder / f"{name}.ann").write_bytes(ann.encode())
+    return folder
+
+
+def test_a_document_in_sentences(tmp_path: Path) -> None:
+    parsed = read_brat(write(tmp_path / "docs"))
+    assert [(s.id, s.text) for s in parsed.sentences] == [
+        ("docs/a/2", "患者有2型糖\n尿病。"),
+        ("docs/a/12", "血糖 高!"),
+        ("docs/a/19", "用药:胰岛素"),
+    ]
+    assert [[(e.text, e.label) for e in s.entities] for s in parsed.sentences] == [
+        [("2型糖\n尿病", "Disease")],
+        [("血糖", "Test"), ("血糖 高", "Test")],
+        [("胰岛素", "Drug")],
+    ]
+    assert parsed.dropped == {DISCONTINUOUS: 1}
+    assert parsed.noted == {JOINED: 1, MISMATCH: 1}
+
+
+def test_sentence_ids_lead_back_to_the_document(tmp_path: Path) -> None:
+    for sentence in read_brat(write(tmp_path / "docs")).sentences:
+        offset = int(sentence.id.rpartition("/")[2])
+        assert TEXT[offset : offset + len(sentence.text)] == sentence.text
+
+
+@st.composite
+def documents(draw: st.DrawFn) -> Document:
+    text = draw(st.text("中国a 。\n!", max_size=900))
+    entities = []
+    for _ in range(draw(st.integers(0, 8)) if text else 0):
+        start = draw(st.integers(0, len(text) - 1))
+        end = min(len(text), start + draw(st.integers(1, 30)))
+        entities.append(entity_at(text, start, end, "X"))
+    return Document("d", text, Sentence(text, tuple(entities)).entities)
+
+
+@given(documents())
+def test_cutting_loses_only_white_space_between_sentences(document: Document) -> None:
+    entities, kept = [], set()
+    for sentence in sentences_of([document], "p").sentences:
+        offset = int(sentence.id.rpartition("/")[2])
+        end = offset + len(sentence.text)
+        assert document.text[offset:end] == sentence.text
+        assert not kept & set(range(offset, end))
+        kept |= set(range(offset, end))
+        entities += [(e.start + offset, e.end + offset, e.label) for e in sentence.entities]
+    assert sorted(entities) == [(e.start, e.end, e.label) for e in document.entities]
+    lost = set(range(len(document.text))) - kept
+    assert all(document.text[position].isspace() for position in lost)
+
+
+def test_long_stretches_are_cut_at_line_breaks_outside_entities() -> None:
+    text = "\n".join(["一二三四五六七八九十" * 2] * 40)
+    document = Document("d", text, (entity_at(text, 195, 260, "X"),))
+    first, second, *rest = sentences_of([document], "p").sentences
+    assert first.text == text[:188]  # the last break that fits before the entity
+    assert len(second.text) < 250 and second.entities[0].text == text[195:260]
+    assert max(len(sentence.text) for sentence in rest) <= 250
+
+
+def test_archives_are_read_without_extraction(tmp_path: Path) -> None:
+    folder, archive = write(tmp_path / "docs"), tmp_path / "docs.tar.xz"
+    with tarfile.open(archive, "w:xz") as tar:
+        tar.add(folder, "outer/inner")
+        link = tarfile.TarInfo("outer/inner/b.ann")
+        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        tar.addfile(link)
+        other = tarfile.TarInfo("outer/readme.lnk")
+        other.size = 3
+        tar.addfile(other, io.BytesIO(b"abc"))
+    before = sorted(tmp_path.rglob("*"))
+    assert read_brat(archive) == read_brat(folder)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_documents_are_split_by_their_text() -> None:
+    many = [Document(str(i), f"文本{i}", ()) for i in range(1000)]
+    splits = split_documents(many)
+    assert [round(len(splits[name]) / 100) for name in ("train", "dev", "test")] == [6, 2, 2]
+    renamed = [Document(f"copy{document.name}", document.text, ()) for document in many[:50]]
+    for name, part in split_documents(renamed).items():
+        assert {document.text for document in part} <= {d.text for d in splits[name]}
+
+
+@pytest.mark.parametrize(
+    ("ann", "message"),
+    [
+        ("T1\tTest 0 1\n", ":1: expected 'T1 TAB Type start end TAB text'"),
+        ("#x\nT1 Test 0 1 a\n", ":2: expected 'T1 TAB Type start end TAB text'"),
+        ("T1\tTest 0 99\tx\n", ":1: entity [0, 99) does not lie in a text of 25 characters"),
+        ("T1\tTest 3 3\tx\n", ":1: entity [3, 3)"),
+        ("T1\tO 3 4\tx\n", ":1: an entity can't have the label 'O'"),
+        ("T1\tTest 3 4\tx\n", "1 of 1 entities are not the text at their offsets"),
+    ],
+)
+def test_malformed_annotation_names_file_line_and_reason(
+    tmp_path: Path, ann: str, message: str
+) -> None:
+    with pytest.raises(InputError) as error:
+        read_brat(write(tmp_path / "docs", ann=ann))
+    assert str(error.value).startswith(f"{tmp_path / 'docs'}/a.ann:")
+    assert message in str(error.value)
+
+
+def test_missing_parts(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"no \.ann file inside"):
+        read_documents(tmp_path)
+    folder = write(tmp_path / "docs")
+    (folder / "a.txt").unlink()
+    with pytest.raises(InputError, match=r"a\.ann has no a\.txt beside it"):
+        read_documents(folder)
+    (tmp_path / "x.tar.xz").write_bytes(b"no archive")
+    with pytest.raises(InputError, match="not a readable tar archive"):
+        read_documents(tmp_path / "x.tar.xz")
