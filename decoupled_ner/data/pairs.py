@@ -1,0 +1,182 @@
+"""From a text and its regions to the token ids that the decoupled model reads.
+
+A text is tokenised once. A region's mention and the two halves of its context are then slices of
+that one sequence, which gives the very ids that tokenising the three parts by themselves gives,
+as long as the region's borders do not cut a word (a pre-token: a Chinese character, a run of
+letters, a punctuation mark). Where they do, only the pieces of the cut word are tokenised anew.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from tokenizers import Encoding
+from torch import Tensor
+from transformers import PreTrainedTokenizerBase
+
+from decoupled_ner.models.encoder import plain_tokenizer
+from decoupled_ner.types import Region, well_formed
+
+
+class Pair(NamedTuple):
+    """Token ids of one region, special tokens included; ``mask_index`` points at ``[MASK]``."""
+
+    mention: list[int]
+    context: list[int]
+    mask_index: int
+
+
+@dataclass(frozen=True, slots=True)
+class TokenizedText:
+    """A text's token ids without special tokens, and where its words lie.
+
+    ``starts[i]`` is the character at which token i begins; ``words`` maps every character strictly
+    inside a word of several characters to the word's ``(start, end)``: a border there cuts it.
+    """
+
+    text: str
+    ids: list[int]
+    starts: list[int]
+    words: dict[int, tuple[int, int]]
+
+
+class PairEncoder:
+    """Turns regions into :class:`Pair`. Thread-safe.
+
+    Args:
+        tokenizer: the encoder's fast tokenizer.
+        max_mention_tokens: special tokens included; a longer mention keeps its two ends.
+        max_context_tokens: special tokens included; a longer context becomes a window around the
+            mention, with what one side does not need given to the other.
+    """
+
+    def __init__(
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        max_mention_tokens: int = 32,
+        max_context_tokens: int = 128,
+    ) -> None:
+        self._backend = plain_tokenizer(tokenizer)
+        self.cls, self.sep = int(tokenizer.cls_token_id), int(tokenizer.sep_token_id)
+        self.mask, self.pad = int(tokenizer.mask_token_id), int(tokenizer.pad_token_id)
+        self.mention_budget = max_mention_tokens - 2
+        self.context_budget = max_context_tokens - 3
+
+    def tokenize(self, text: str) -> TokenizedText:
+        """Tokenise one text, of any length."""
+        return self.tokenize_batch([text])[0]
+
+    def tokenize_batch(self, texts: Sequence[str]) -> list[TokenizedText]:
+        """Tokenise many texts at once, N in, N out."""
+        texts = [well_formed(text) for text in texts]
+        encodings = self._backend.encode_batch(texts, add_special_tokens=False)
+        return [self._read(text, encoding) for text, encoding in zip(texts, encodings, strict=True)]
+
+    def encode(self, tokens: TokenizedText, region: Region) -> Pair:
+        """The mention's and the context's ids of ``region``."""
+        mention = self._between(tokens, region.start, region.end)
+        left = self._between(tokens, 0, region.start)
+        right = self._between(tokens, region.end, len(tokens.text))
+        return self.assemble(mention, left, right)
+
+    def encode_plainly(self, text: str, region: Region) -> Pair:
+        """``encode`` by tokenising mention, left and right each by itself: slow and obvious."""
+        parts = (text[region.start : region.end], text[: region.start], text[region.end :])
+        return self.assemble(*(self._ids(well_formed(part)) for part in parts))
+
+    def assemble(self, mention: list[int], left: list[int], right: list[int]) -> Pair:
+        """Cut to the budgets and add the special tokens."""
+        if len(mention) > self.mention_budget:
+            head = (self.mention_budget + 1) // 2
+            mention = mention[:head] + mention[len(mention) - (self.mention_budget - head) :]
+        half = self.context_budget // 2
+        keep_left = min(len(left), max(half, self.context_budget - len(right)))
+        keep_right = min(len(right), self.context_budget - keep_left)
+        left, right = left[len(left) - keep_left :], right[:keep_right]
+        return Pair(
+            [self.cls, *mention, self.sep],
+            [self.cls, *left, self.mask, *right, self.sep],
+            1 + keep_left,
+        )
+
+    def _between(self, tokens: TokenizedText, start: int, end: int) -> list[int]:
+        """Ids of ``text[start:end]``: the text's own tokens, but for words that a border cuts."""
+        cut_first, cut_last = tokens.words.get(start), tokens.words.get(end)
+        if cut_first is None and cut_last is None:
+            return tokens.ids[bisect_left(tokens.starts, start) : bisect_left(tokens.starts, end)]
+        if cut_first is not None and end <= cut_first[1]:
+            return self._ids(tokens.text[start:end])
+        inner_start = cut_first[1] if cut_first else start
+        inner_end = cut_last[0] if cut_last else end
+        return [
+            *(self._ids(tokens.text[start:inner_start]) if cut_first else []),
+            *tokens.ids[
+                bisect_left(tokens.starts, inner_start) : bisect_left(tokens.starts, inner_end)
+            ],
+            *(self._ids(tokens.text[inner_end:end]) if cut_last else []),
+        ]
+
+    def _ids(self, text: str) -> list[int]:
+        ids: list[int] = self._backend.encode(text, add_special_tokens=False).ids
+        return ids
+
+    @staticmethod
+    def _read(text: str, encoding: Encoding) -> TokenizedText:
+        starts, spans = [], dict[int, tuple[int, int]]()
+        for (offset, end), word in zip(encoding.offsets, encoding.word_ids, strict=True):
+            start = offset
+            while start < end and text[start].isspace():  # sentencepiece counts the space before
+                start += 1
+            starts.append(start)
+            first, last = spans.get(word, (start, end))
+            spans[word] = (min(first, start), max(last, end))
+        words = {
+            position: span for span in spans.values() for position in range(span[0] + 1, span[1])
+        }
+        return TokenizedText(text, encoding.ids, starts, words)
+
+
+class PairBatch(NamedTuple):
+    """Padded token ids of B pairs: mentions (B, M), contexts (B, C), mask_index and labels (B,)."""
+
+    mention_ids: Tensor
+    mention_mask: Tensor
+    context_ids: Tensor
+    context_mask: Tensor
+    mask_index: Tensor
+    labels: Tensor | None = None
+
+
+def collate_pairs(
+    pairs: Sequence[Pair], pad: int, labels: Sequence[int] | None = None
+) -> PairBatch:
+    """Pad mentions and contexts to the longest of this batch."""
+    mention_ids, mention_mask = pad_ids([pair.mention for pair in pairs], pad)
+    context_ids, context_mask = pad_ids([pair.context for pair in pairs], pad)
+    index = torch.tensor([pair.mask_index for pair in pairs])
+    gold = None if labels is None else torch.tensor(list(labels))
+    return PairBatch(mention_ids, mention_mask, context_ids, context_mask, index, gold)
+
+
+def pad_ids(sequences: Sequence[Sequence[int]], pad: int) -> tuple[Tensor, Tensor]:
+    """B id sequences → ids (B, T) and attention mask (B, T), T the longest."""
+    width = max(map(len, sequences))
+    ids = torch.tensor([[*sequence, *[pad] * (width - len(sequence))] for sequence in sequences])
+    lengths = torch.tensor([len(sequence) for sequence in sequences])
+    return ids, (torch.arange(width) < lengths[:, None]).long()
+
+
+def length_buckets(lengths: Sequence[int], tokens_per_batch: int) -> Iterator[list[int]]:
+    """Indices sorted by length, cut so that no batch pads to more than ``tokens_per_batch``."""
+    batch: list[int] = []
+    for index in sorted(range(len(lengths)), key=lengths.__getitem__):
+        if batch and (len(batch) + 1) * lengths[index] > tokens_per_batch:
+            yield batch
+            batch = []
+        batch.append(index)
+    if batch:
+        yield batch

@@ -1,0 +1,54 @@
+"""A loaded model measured on a split of a data set."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from typing import Protocol
+
+from rich.console import Console
+from rich.progress import track
+
+from decoupled_ner.data.catalog import Dataset
+from decoupled_ner.inference.evaluate import Evaluation, evaluate
+from decoupled_ner.types import Candidate, Entity
+
+_BATCH = 64
+
+
+class Recognizer(Protocol):
+    """What can be measured: a decoupled model, a tagger."""
+
+    def recognize(
+        self, sentences: Sequence[str]
+    ) -> tuple[list[list[Entity]], list[list[Candidate]] | None]:
+        """The entities of each sentence, and the candidates they were chosen from, if any."""
+
+
+def measure(
+    recognizer: Recognizer, dataset: Dataset, split: str = "test", *, bootstrap: int = 1000
+) -> tuple[Evaluation, float]:
+    """Score ``recognizer`` on a split, with a progress bar on the terminal.
+
+    Returns:
+        The evaluation, and the seconds that prediction took.
+
+    Raises:
+        InputError: there is no such split.
+    """
+    gold = dataset.split(split)
+    predicted: list[list[Entity]] = []
+    proposed: list[list[Candidate]] = []
+    started = time.perf_counter()
+    steps = range(0, len(gold), _BATCH)
+    for start in track(steps, f"predicting {split}", console=Console(file=sys.stderr)):
+        texts = [sentence.text for sentence in gold[start : start + _BATCH]]
+        entities, candidates = recognizer.recognize(texts)
+        predicted += entities
+        proposed += candidates or []
+    seconds = time.perf_counter() - started
+    regions = [[c.region for c in found] for found in proposed] if proposed else None
+    train = dataset.splits.get("train") if split != "train" else None
+    evaluation = evaluate(gold, predicted, candidates=regions, train=train, bootstrap=bootstrap)
+    return evaluation, seconds

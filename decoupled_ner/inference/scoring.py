@@ -1,0 +1,129 @@
+"""The fast engine: logits of many regions of many texts.
+
+Each text is tokenised once, contexts are batched by length, and a mention's hidden state is kept:
+mentions repeat across texts, and ``h_m`` depends on nothing but the mention's tokens.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedTokenizerBase
+
+from decoupled_ner.data.pairs import Pair, PairEncoder, length_buckets, pad_ids
+from decoupled_ner.models.decoupled import DecoupledModel
+from decoupled_ner.types import Region
+
+#: Tokens a batch pads to at most: a few hundred contexts of a sentence's length.
+TOKENS_PER_BATCH = 8192
+MENTION_CACHE_SIZE = 50_000
+
+
+class RegionScorer:
+    """Scores regions with a :class:`DecoupledModel`. Thread-safe; the answers equal those of
+    ``reference.score_plainly`` up to rounding, whatever else is in the batch.
+
+    Args:
+        model: in eval mode; its device and weights must stay as they are, since hidden states of
+            mentions are kept.
+        autocast: compute in this dtype (``torch.bfloat16``, ``torch.float16``); None for float32.
+    """
+
+    def __init__(
+        self,
+        model: DecoupledModel,
+        tokenizer: PreTrainedTokenizerBase,
+        *,
+        autocast: torch.dtype | None = None,
+        tokens_per_batch: int = TOKENS_PER_BATCH,
+        mention_cache_size: int = MENTION_CACHE_SIZE,
+    ) -> None:
+        config = model.config
+        self.model = model
+        self.pairs = PairEncoder(tokenizer, config.max_mention_tokens, config.max_context_tokens)
+        self.tokens_per_batch = tokens_per_batch
+        self._autocast = autocast
+        self._mentions = _LRU(mention_cache_size)
+
+    @torch.inference_mode()
+    def score(self, texts: Sequence[str], regions: Sequence[Sequence[Region]]) -> list[Tensor]:
+        """One tensor a text: logits (R, 3, L) in float32 on the CPU, in the order of its regions;
+        the three are the global, the mention and the context classifier."""
+        pairs = [
+            self.pairs.encode(tokens, region)
+            for tokens, wanted in zip(self.pairs.tokenize_batch(texts), regions, strict=True)
+            for region in wanted
+        ]
+        counts = [len(wanted) for wanted in regions]
+        return list(torch.split(self._logits(pairs), counts))
+
+    def _logits(self, pairs: Sequence[Pair]) -> Tensor:
+        labels = len(self.model.config.labels)
+        logits = torch.empty(len(pairs), 3, labels)
+        mentions = self._mention_states({tuple(pair.mention) for pair in pairs})
+        for batch in length_buckets([len(p.context) for p in pairs], self.tokens_per_batch):
+            h_m = torch.stack([mentions[tuple(pairs[i].mention)] for i in batch])
+            ids, mask = self._padded([pairs[i].context for i in batch])
+            index = torch.tensor([pairs[i].mask_index for i in batch], device=self.model.device)
+            with self._precision():
+                output = self.model.classify(h_m, self.model.encode_contexts(ids, mask, index))
+            three = (output.global_logits, output.mention_logits, output.context_logits)
+            logits[batch] = torch.stack(three, dim=1).float().cpu()
+        return logits
+
+    def _mention_states(self, mentions: Iterable[tuple[int, ...]]) -> dict[tuple[int, ...], Tensor]:
+        """h_m (H,) for each mention's token ids: from the cache, else computed and kept."""
+        known, missing = self._mentions.split(mentions)
+        for batch in length_buckets([len(ids) for ids in missing], self.tokens_per_batch):
+            ids, mask = self._padded([missing[i] for i in batch])
+            with self._precision():
+                states = self.model.encode_mentions(ids, mask)
+            known.update(zip((missing[i] for i in batch), states.unbind(), strict=True))
+        self._mentions.keep({ids: known[ids] for ids in missing})
+        return known
+
+    def _padded(self, sequences: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+        ids, mask = pad_ids(sequences, self.pairs.pad)
+        return ids.to(self.model.device), mask.to(self.model.device)
+
+    def _precision(self) -> AbstractContextManager[None]:
+        """Autocast is a setting of the running thread, so it is entered around each pass. Without
+        one of its own the scorer keeps the caller's, e.g. the trainer's."""
+        if self._autocast is None:
+            return nullcontext()
+        return torch.autocast(self.model.device.type, dtype=self._autocast)
+
+
+class _LRU:
+    """The least recently used mentions leave first."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._states: OrderedDict[tuple[int, ...], Tensor] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def split(
+        self, wanted: Iterable[tuple[int, ...]]
+    ) -> tuple[dict[tuple[int, ...], Tensor], list[tuple[int, ...]]]:
+        """What is there, and what is missing (sorted, so that batches are reproducible)."""
+        known, missing = {}, []
+        with self._lock:
+            for key in wanted:
+                if key in self._states:
+                    self._states.move_to_end(key)
+                    known[key] = self._states[key]
+                else:
+                    missing.append(key)
+        return known, sorted(missing)
+
+    def keep(self, states: dict[tuple[int, ...], Tensor]) -> None:
+        with self._lock:
+            # A copy, since a row of a batch would keep the whole batch alive.
+            self._states.update({key: state.clone() for key, state in states.items()})
+            while len(self._states) > self._size:
+                self._states.popitem(last=False)

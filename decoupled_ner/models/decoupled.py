@@ -1,0 +1,181 @@
+"""The decoupled model: one reading of the mention, one of its context, three classifiers.
+
+Wang et al., "Leveraging heterogeneous corpus … decoupled NER", Findings of ACL 2021, sections 3.1
+and 3.3. B pairs, M mention tokens, C context tokens, H hidden size, L labels (``O`` is label 0).
+"""
+
+from __future__ import annotations
+
+from dataclasses import field
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from transformers import PreTrainedConfig, PreTrainedModel
+
+from decoupled_ner.models.encoder import encoder_from_config
+
+
+class DecoupledConfig(PreTrainedConfig):
+    """Settings of a :class:`DecoupledModel`; they are all it takes to build it without weights.
+
+    Attributes:
+        encoder: the encoder's own configuration as a dict, ``model_type`` included.
+        labels: names of the labels, ``O`` first.
+        share_encoders: one encoder reads mentions and contexts (the paper's default) or two.
+        alpha, beta: weights of the mention and the context loss, in [0, 1].
+        dropout: before each classifier.
+        head_hidden_size: width of a hidden layer in the global classifier; 0 for a linear one.
+        max_mention_tokens, max_context_tokens: special tokens included; longer mentions lose their
+            middle, longer contexts become a window around the mention.
+        outside_bias: added to the global logit of ``O`` at prediction: corrects for training on
+            fewer negatives than prediction meets.
+        overlap: how overlapping predictions are resolved (``candidates.overlap``).
+        candidates: configuration of the candidate generators, as ``candidates`` writes it.
+    """
+
+    model_type = "decoupled-ner"
+
+    encoder: dict[str, Any] = field(default_factory=dict)
+    labels: list[str] = field(default_factory=list)
+    share_encoders: bool = True
+    alpha: float = 0.5
+    beta: float = 0.5
+    dropout: float = 0.1
+    head_hidden_size: int = 0
+    max_mention_tokens: int = 32
+    max_context_tokens: int = 128
+    outside_bias: float = 0.0
+    overlap: str = "best"
+    candidates: dict[str, Any] | None = None
+
+
+class DecoupledOutput(NamedTuple):
+    """Logits of the three classifiers, each (B, L) in float32; ``loss`` where labels were given."""
+
+    global_logits: Tensor
+    mention_logits: Tensor
+    context_logits: Tensor
+    loss: Tensor | None = None
+
+
+class UnifiedLoss(NamedTuple):
+    """Sums over pairs, each a scalar; divide by ``weight`` (summed over ranks) for the mean."""
+
+    total: Tensor
+    global_: Tensor
+    mention: Tensor
+    context: Tensor
+    weight: Tensor
+
+
+class DecoupledModel(PreTrainedModel):
+    """Mention-BERT and Context-BERT under a global and two auxiliary classifiers."""
+
+    config_class = DecoupledConfig
+    config: DecoupledConfig
+    base_model_prefix = "decoupled"
+
+    def __init__(self, config: DecoupledConfig) -> None:
+        super().__init__(config)
+        self.mention_encoder = encoder_from_config(config.encoder)
+        self.context_encoder = (
+            None if config.share_encoders else encoder_from_config(config.encoder)
+        )
+        hidden, labels = int(self.mention_encoder.config.hidden_size), len(config.labels)
+        self.dropout = nn.Dropout(config.dropout)
+        self.mention_classifier = nn.Linear(hidden, labels)
+        self.context_classifier = nn.Linear(hidden, labels)
+        self.global_classifier = _global_classifier(2 * hidden, config.head_hidden_size, labels)
+        self.post_init()
+
+    def _init_weights(self, module: nn.Module) -> None:
+        if isinstance(module, nn.Linear):
+            nn.init.normal_(module.weight, std=0.02)
+            nn.init.zeros_(module.bias)
+
+    @classmethod
+    def from_encoders(
+        cls, config: DecoupledConfig, mention: PreTrainedModel, context: PreTrainedModel | None
+    ) -> DecoupledModel:
+        """A model with fresh classifiers on pre-trained encoders; ``context`` only where the two
+        are not shared."""
+        model = cls(config)
+        model.mention_encoder.load_state_dict(mention.state_dict())
+        if model.context_encoder is not None:
+            model.context_encoder.load_state_dict((context or mention).state_dict())
+        return model
+
+    def encode_mentions(self, ids: Tensor, mask: Tensor) -> Tensor:
+        """(B, M) token ids and attention mask → h_m (B, H), the hidden state at ``[CLS]``."""
+        hidden: Tensor = self.mention_encoder(ids, attention_mask=mask).last_hidden_state
+        return hidden[:, 0]
+
+    def encode_contexts(self, ids: Tensor, mask: Tensor, mask_index: Tensor) -> Tensor:
+        """(B, C) ids and mask, (B,) position of ``[MASK]`` → h_c (B, H), its hidden state."""
+        encoder = self.context_encoder or self.mention_encoder
+        hidden: Tensor = encoder(ids, attention_mask=mask).last_hidden_state
+        return hidden[torch.arange(len(ids), device=ids.device), mask_index]
+
+    def classify(self, h_m: Tensor, h_c: Tensor) -> DecoupledOutput:
+        """h_m and h_c, each (B, H) → the three classifiers' logits, (B, L) each."""
+        h_m, h_c = self.dropout(h_m), self.dropout(h_c)
+        return DecoupledOutput(
+            global_logits=self.global_classifier(torch.cat([h_m, h_c], dim=-1)).float(),
+            mention_logits=self.mention_classifier(h_m).float(),
+            context_logits=self.context_classifier(h_c).float(),
+        )
+
+    def forward(
+        self,
+        mention_ids: Tensor,
+        mention_mask: Tensor,
+        context_ids: Tensor,
+        context_mask: Tensor,
+        mask_index: Tensor,
+        labels: Tensor | None = None,
+    ) -> DecoupledOutput:
+        """Logits (B, L) of each classifier; with ``labels`` (B,) the mean unified loss too."""
+        output = self.classify(
+            self.encode_mentions(mention_ids, mention_mask),
+            self.encode_contexts(context_ids, context_mask, mask_index),
+        )
+        if labels is not None:
+            loss = unified_loss(output, labels, self.config.alpha, self.config.beta)
+            output = output._replace(loss=loss.total / loss.weight)
+        return output
+
+
+def unified_loss(
+    output: DecoupledOutput,
+    labels: Tensor,
+    alpha: float,
+    beta: float,
+    class_weights: Tensor | None = None,
+) -> UnifiedLoss:
+    """``L_g + αL_m + βL_c`` (the paper's equation 7), summed over the B pairs.
+
+    Args:
+        labels: (B,) label ids.
+        class_weights: (L,) weight of each gold label, or None for 1.
+    """
+
+    def summed(logits: Tensor) -> Tensor:
+        return F.cross_entropy(logits, labels, weight=class_weights, reduction="sum")
+
+    global_ = summed(output.global_logits)
+    mention, context = summed(output.mention_logits), summed(output.context_logits)
+    if class_weights is None:
+        weight = torch.tensor(float(len(labels)), device=labels.device)
+    else:
+        weight = class_weights[labels].sum()
+    return UnifiedLoss(
+        global_ + alpha * mention + beta * context, global_, mention, context, weight
+    )
+
+
+def _global_classifier(inputs: int, hidden: int, labels: int) -> nn.Module:
+    if hidden == 0:
+        return nn.Linear(inputs, labels)
+    return nn.Sequential(nn.Linear(inputs, hidden), nn.GELU(), nn.Linear(hidden, labels))

@@ -1,0 +1,135 @@
+"""Any BERT-like encoder of transformers, by hub id or directory, without its pooler."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+from collections.abc import Iterator
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import torch
+from tokenizers import Tokenizer
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoTokenizer,
+    PreTrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+from transformers.utils import logging
+
+from decoupled_ner.types import InputError
+
+#: Encoders that the package carries, by short name.
+BUNDLED = ("zh-small",)
+#: Encoders at most this wide take the ``-small`` recipes.
+SMALL_HIDDEN_SIZE = 512
+
+
+def resolve_encoder(name_or_path: str) -> str:
+    """A bundled encoder's directory for its short name; anything else as it is."""
+    if name_or_path in BUNDLED and not Path(name_or_path).exists():
+        return str(resources.files("decoupled_ner") / "assets" / name_or_path)
+    return name_or_path
+
+
+def load_encoder_config(name_or_path: str) -> PreTrainedConfig:
+    """The encoder's configuration.
+
+    Raises:
+        InputError: it can't be found, or is no configuration of transformers.
+    """
+    with _hub_errors(name_or_path):
+        config: PreTrainedConfig = AutoConfig.from_pretrained(resolve_encoder(name_or_path))
+    return config
+
+
+def load_encoder(name_or_path: str) -> PreTrainedModel:
+    """The pre-trained encoder in float32, in eval mode, without a pooler.
+
+    Raises:
+        InputError: it can't be found or loaded.
+    """
+    config = load_encoder_config(name_or_path)
+    with _hub_errors(name_or_path):
+        encoder: PreTrainedModel = AutoModel.from_pretrained(
+            resolve_encoder(name_or_path), dtype=torch.float32, **_without_pooler(config)
+        )
+    return encoder
+
+
+def encoder_from_config(config: dict[str, Any] | PreTrainedConfig) -> PreTrainedModel:
+    """A randomly initialised encoder; a dict needs ``model_type`` (``config.to_dict()`` has it)."""
+    if isinstance(config, dict):
+        settings = dict(config)
+        config = AutoConfig.for_model(settings.pop("model_type"), **settings)
+    model: PreTrainedModel = AutoModel.from_config(
+        config, dtype=torch.float32, **_without_pooler(config)
+    )
+    return model
+
+
+def load_tokenizer(name_or_path: str) -> PreTrainedTokenizerBase:
+    """The encoder's fast tokenizer.
+
+    Raises:
+        InputError: it can't be found, has no fast version, or lacks the mask, start or end token.
+    """
+    with _hub_errors(name_or_path):
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
+            resolve_encoder(name_or_path)
+        )
+    if not hasattr(tokenizer, "backend_tokenizer"):
+        raise InputError(f"{name_or_path}: needs a fast tokenizer (a tokenizer.json or vocab.txt)")
+    for token in ("cls_token", "sep_token", "mask_token", "pad_token"):
+        if getattr(tokenizer, token) is None:
+            raise InputError(
+                f"{name_or_path}: its tokenizer has no {token}; use a BERT-like encoder"
+            )
+    return tokenizer
+
+
+def plain_tokenizer(tokenizer: PreTrainedTokenizerBase) -> Tokenizer:
+    """A copy of the backend that truncates nothing, pads nothing and reads ``[MASK]`` in a text
+    as ordinary characters. A copy, so that encoding from several threads shares no settings."""
+    backend = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
+    backend.no_truncation()
+    backend.no_padding()
+    backend.encode_special_tokens = True
+    return backend
+
+
+def is_small(config: PreTrainedConfig) -> bool:
+    """Whether the ``-small`` recipes fit this encoder."""
+    return int(config.hidden_size) <= SMALL_HIDDEN_SIZE
+
+
+def _without_pooler(config: PreTrainedConfig) -> dict[str, bool]:
+    """``add_pooling_layer=False`` where the architecture takes it: h_m and h_c are hidden states,
+    and parameters that get no gradient would stall DDP."""
+    architecture = AutoModel._model_mapping[type(config)]
+    takes = "add_pooling_layer" in inspect.signature(architecture).parameters
+    return {"add_pooling_layer": False} if takes else {}
+
+
+@contextlib.contextmanager
+def _hub_errors(name_or_path: str) -> Iterator[None]:
+    """One line instead of transformers' load report, progress bar and nested tracebacks."""
+    verbosity, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    except (OSError, ValueError, KeyError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise InputError(
+            f"encoder {name_or_path!r} can't be loaded: give a directory, a hub id that is"
+            f" reachable, or one of {', '.join(BUNDLED)} ({reason})"
+        ) from error
+    finally:
+        logging.set_verbosity(verbosity)
+        if bar:
+            logging.enable_progress_bar()

@@ -1,0 +1,133 @@
+"""Batches that depend on nothing but the seed, the epoch and their number.
+
+A *global* batch is cut into one part a rank, so that any number of processes sees the same pairs
+in the same steps, and a run that was killed goes on with the very batch that came next.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
+from typing import Any
+
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+#: Batches whose items are sorted by length together: little padding, still well mixed.
+POOL_BATCHES = 50
+
+
+def bucketed_batches(
+    lengths: Sequence[int], batch_size: int, rng: random.Random
+) -> list[list[int]]:
+    """Shuffled batches of item indices; a batch's items are of similar length.
+
+    Every item is in one batch. There are ``ceil(items / batch_size)`` batches whose sizes differ by
+    at most one, so that there is no tiny last one.
+    """
+    order = list(range(len(lengths)))
+    rng.shuffle(order)
+    pool = POOL_BATCHES * batch_size
+    pooled = [
+        index
+        for start in range(0, len(order), pool)
+        for index in sorted(order[start : start + pool], key=lengths.__getitem__)
+    ]
+    batches = even_parts(pooled, math.ceil(len(pooled) / batch_size))
+    rng.shuffle(batches)
+    return batches
+
+
+def even_parts(items: Sequence[int], count: int) -> list[list[int]]:
+    """``items`` in ``count`` runs whose sizes differ by at most one."""
+    cuts = [len(items) * part // count for part in range(count + 1)] if count else [0]
+    return [list(items[a:b]) for a, b in pairwise(cuts)]
+
+
+class EpochBatches(Dataset[Any], ABC):
+    """A training set as batches: ``self[epoch, number]`` is this rank's part of a global batch.
+
+    Args:
+        rank, world_size: which part; part r holds every ``world_size``-th item from r on.
+    """
+
+    def __init__(self, batch_size: int, seed: int, rank: int = 0, world_size: int = 1) -> None:
+        if batch_size < world_size:
+            raise ValueError(f"a batch of {batch_size} can't be shared by {world_size} processes")
+        self.batch_size, self.seed = batch_size, seed
+        self.rank, self.world_size = rank, world_size
+        self._epoch: int | None = None
+
+    @abstractmethod
+    def items(self, epoch: int) -> Sequence[Any]:
+        """The items of an epoch; every epoch has as many."""
+
+    @abstractmethod
+    def length_of(self, item: Any) -> int:
+        """What to bucket by."""
+
+    @abstractmethod
+    def collate(self, items: Sequence[Any]) -> Any:
+        """A batch of tensors."""
+
+    def __len__(self) -> int:
+        """Batches in an epoch."""
+        return math.ceil(len(self.items(0)) / self.batch_size)
+
+    def __getitem__(self, key: tuple[int, int]) -> Any:
+        epoch, number = key
+        if epoch != self._epoch:
+            self._items = self.items(epoch)
+            rng = random.Random(f"batches-{self.seed}-{epoch}")
+            lengths = [self.length_of(item) for item in self._items]
+            self._batches = bucketed_batches(lengths, self.batch_size, rng)
+            self._epoch = epoch
+        part = self._batches[number][self.rank :: self.world_size]
+        return self.collate([self._items[index] for index in part])
+
+
+class _EpochSampler(Sampler[tuple[int, int]]):
+    """Yields (epoch, batch number); Lightning calls ``set_epoch`` before each epoch."""
+
+    def __init__(self, batches: int) -> None:
+        self.batches, self.epoch, self.start = batches, 0, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        start, self.start = self.start, 0  # only the epoch that was cut off starts in its middle
+        return ((self.epoch, number) for number in range(start, self.batches))
+
+    def __len__(self) -> int:
+        return self.batches
+
+
+class ResumableLoader(DataLoader[Any]):
+    """Loads an :class:`EpochBatches` and goes on in the middle of an epoch.
+
+    Args:
+        done: how many batches of the running epoch have been trained on. The trainer knows; a
+            loader does not, since batches are fetched ahead.
+    """
+
+    def __init__(
+        self, dataset: EpochBatches, done: Callable[[], int], num_workers: int = 0
+    ) -> None:
+        self._done = done
+        super().__init__(
+            dataset,
+            batch_size=None,
+            sampler=_EpochSampler(len(dataset)),
+            num_workers=num_workers,
+            persistent_workers=num_workers > 0,
+        )
+
+    def state_dict(self) -> dict[str, int]:
+        return {"batches_done": self._done()}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        assert isinstance(self.sampler, _EpochSampler)
+        self.sampler.start = state["batches_done"] % len(self.sampler)

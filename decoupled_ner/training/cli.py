@@ -1,0 +1,119 @@
+"""The training command line: LightningCLI with our run folders, checkpoints and links."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import (
+    Callback,
+    EarlyStopping,
+    LearningRateMonitor,
+    ModelCheckpoint,
+    RichProgressBar,
+)
+from pytorch_lightning.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
+
+MONITOR = "dev/f1"
+
+
+class ResumePoint(ModelCheckpoint):
+    """The newest state, from which ``--ckpt_path last`` goes on.
+
+    Args:
+        dirpath: the run's folder of checkpoints.
+        every_n_steps: optimiser steps between two states.
+    """
+
+    def __init__(self, dirpath: str, every_n_steps: int = 200) -> None:
+        super().__init__(
+            dirpath,
+            filename=self.CHECKPOINT_NAME_LAST,
+            every_n_train_steps=every_n_steps,
+            save_top_k=1,
+            enable_version_counter=False,
+        )
+
+
+class _SaveConfig(SaveConfigCallback):
+    """The resolved configuration, as ``config.yaml`` in the run's folder."""
+
+    def save_config(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        path = Path(trainer.default_root_dir) / "config.yaml"
+        path.write_text(self.parser.dump(self.config, skip_none=False), encoding="utf-8")
+
+
+class TrainingCLI(LightningCLI):
+    """``fit`` with the encoder, the labels and the seed given once.
+
+    Where dev is trained on too, or there is none, the last state counts, else the best on dev.
+
+    Args:
+        folder: the run's; checkpoints, logs and ``config.yaml`` go there.
+        arguments: as on the command line, a recipe's ``--config`` first.
+    """
+
+    def __init__(
+        self,
+        model_class: type[pl.LightningModule],
+        data_class: type[pl.LightningDataModule],
+        folder: Path,
+        arguments: Sequence[str],
+    ) -> None:
+        self.checkpoints = folder / "checkpoints"
+        loggers = [
+            {
+                "class_path": f"pytorch_lightning.loggers.{logger}",
+                "init_args": {"save_dir": str(folder), "name": "logs", "version": ""},
+            }
+            for logger in ("CSVLogger", "TensorBoardLogger")
+        ]
+        self.best = ModelCheckpoint(
+            self.checkpoints, "best", monitor=MONITOR, mode="max", enable_version_counter=False
+        )
+        super().__init__(
+            model_class,
+            data_class,
+            save_config_callback=_SaveConfig,
+            save_config_kwargs={"save_to_log_dir": False},
+            trainer_defaults={
+                "default_root_dir": str(folder),
+                "logger": loggers,
+                "callbacks": [RichProgressBar(leave=True), LearningRateMonitor("step")],
+                "use_distributed_sampler": False,  # our loaders give each rank its share
+            },
+            seed_everything_default=1,
+            args=["fit", *arguments],
+        )
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        parser.add_lightning_class_args(ResumePoint, "resume_point")
+        parser.add_lightning_class_args(EarlyStopping, "early_stopping")
+        parser.set_defaults(
+            {
+                "resume_point.dirpath": str(self.checkpoints),
+                "early_stopping.monitor": MONITOR,
+                "early_stopping.mode": "max",
+                "early_stopping.patience": 1000,
+            }
+        )
+        parser.link_arguments("model.encoder", "data.encoder")
+        parser.link_arguments("data.labels", "model.labels", apply_on="instantiate")
+        for group in ("model", "data"):
+            parser.link_arguments("seed_everything", f"{group}.seed", compute_fn=int)
+
+    @property
+    def selects_on_dev(self) -> bool:
+        """Whether dev is there and not trained on."""
+        return "dev" in self.datamodule.data.splits and "dev" not in self.datamodule.fit_on
+
+    def _instantiate_trainer(
+        self, config: dict[str, object], callbacks: list[Callback]
+    ) -> pl.Trainer:
+        if self.selects_on_dev:
+            callbacks.append(self.best)
+        else:
+            callbacks = [c for c in callbacks if not isinstance(c, EarlyStopping)]
+            config["limit_val_batches"] = 0
+        return super()._instantiate_trainer(config, callbacks)

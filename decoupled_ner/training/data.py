@@ -1,0 +1,253 @@
+"""Data modules: annotated sentences for training, and the same end-to-end test for every system."""
+
+from __future__ import annotations
+
+import random
+from abc import abstractmethod
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import pytorch_lightning as pl
+from torch.utils.data import DataLoader
+
+from decoupled_ner.candidates.base import CandidateGenerator
+from decoupled_ner.candidates.gazetteer import GazetteerMatches
+from decoupled_ner.candidates.union import Union
+from decoupled_ner.data.catalog import Dataset, load_dataset
+from decoupled_ner.data.negatives import EditScope, negative_pools
+from decoupled_ner.data.pairs import PairBatch, PairEncoder, TokenizedText, collate_pairs
+from decoupled_ner.models.encoder import load_tokenizer
+from decoupled_ner.training.batches import EpochBatches, ResumableLoader
+from decoupled_ner.types import Candidate, InputError, Region, Sentence
+
+EVALUATION_SENTENCES = 32
+
+
+class EvaluationBatch:
+    """Gold sentences, and what the generators propose on each. No tuple or dataclass, which
+    Lightning would look into for tensors to move."""
+
+    def __init__(
+        self, sentences: Sequence[Sentence], candidates: Sequence[Sequence[Candidate]]
+    ) -> None:
+        self.sentences, self.candidates = sentences, candidates
+
+
+class SentenceData(pl.LightningDataModule):
+    """Sentences of a data set, cut into training batches by a subclass; dev as they are.
+
+    Args:
+        dataset: name or path, as ``decoupled_ner.data.catalog.load_dataset`` takes it.
+        encoder: hub id or directory, for its tokenizer.
+        fit_on: the split to train on; ``train+dev`` once epochs and settings are chosen.
+        train_sentences: only so many training sentences, always the same ones.
+        batch_size: items a step over all processes (and, with accumulation, a part of a step).
+        num_workers: processes that make training batches ahead of the model.
+        seed: of what is random in the data.
+    """
+
+    def __init__(
+        self,
+        dataset: str,
+        encoder: str,
+        fit_on: str = "train",
+        train_sentences: int | None = None,
+        batch_size: int = 32,
+        num_workers: int = 0,
+        seed: int = 1,
+    ) -> None:
+        super().__init__()
+        self.data: Dataset = load_dataset(dataset, train_sentences=train_sentences)
+        self.encoder, self.fit_on = encoder, fit_on
+        self.batch_size, self.num_workers, self.seed = batch_size, num_workers, seed
+        self.labels: list[str] = list(self.data.labels.names)
+        self._train_loader: ResumableLoader | None = None
+
+    @abstractmethod
+    def training_batches(self, rank: int, world_size: int) -> EpochBatches:
+        """The training set of one rank."""
+
+    def evaluation_candidates(self, sentences: Sequence[Sentence]) -> list[list[Candidate]]:
+        """What prediction will score; a tagger needs none."""
+        return [[] for _ in sentences]
+
+    def train_dataloader(self) -> ResumableLoader:
+        trainer = self.trainer
+        assert trainer is not None
+        batches = self.training_batches(trainer.global_rank, trainer.world_size)
+        progress = trainer.fit_loop.epoch_loop.batch_progress.current
+        return ResumableLoader(
+            batches,
+            lambda: progress.processed,  # type: ignore[attr-defined]
+            self.num_workers,
+        )
+
+    def val_dataloader(self) -> DataLoader[EvaluationBatch] | list[Any]:
+        """Each rank's share of dev; none is repeated, so dev F1 is exact under DDP."""
+        trainer = self.trainer
+        assert trainer is not None
+        if "dev" not in self.data.splits:
+            return []
+        share = self.data.split("dev")[trainer.global_rank :: trainer.world_size]
+        candidates = self.evaluation_candidates(share)
+        batches = [
+            EvaluationBatch(
+                share[i : i + EVALUATION_SENTENCES], candidates[i : i + EVALUATION_SENTENCES]
+            )
+            for i in range(0, len(share), EVALUATION_SENTENCES)
+        ]
+        return DataLoader(batches, batch_size=None)  # type: ignore[arg-type]
+
+
+class UnifiedData(SentenceData):
+    """Pairs for unified training: every entity, and negatives labelled ``O``.
+
+    Args:
+        candidates: the generators that prediction will use.
+        train_mentions: whether the training split's own mentions are a further generator, a
+            gazetteer that travels with the model.
+        negative_nouns: a generator of nouns as negatives (the paper: LTP's), or None.
+        negative_edits: regions within one edit of a mention of the same ``sentence``, of the whole
+            ``dataset``, or ``none``.
+        negative_candidates: whether what ``candidates`` propose on training sentences are
+            negatives too.
+        negatives_per_positive: drawn anew each epoch; None for all of them, as in the paper.
+    """
+
+    def __init__(
+        self,
+        dataset: str,
+        encoder: str,
+        candidates: CandidateGenerator,
+        train_mentions: bool = False,
+        negative_nouns: CandidateGenerator | None = None,
+        negative_edits: EditScope = "sentence",
+        negative_candidates: bool = True,
+        negatives_per_positive: float | None = None,
+        fit_on: str = "train",
+        train_sentences: int | None = None,
+        batch_size: int = 32,
+        max_mention_tokens: int = 32,
+        max_context_tokens: int = 128,
+        num_workers: int = 0,
+        seed: int = 1,
+    ) -> None:
+        super().__init__(dataset, encoder, fit_on, train_sentences, batch_size, num_workers, seed)
+        if train_mentions:
+            candidates = Union([candidates, mentions_of(self.data.split(fit_on))])
+        self.candidates = candidates if isinstance(candidates, Union) else Union([candidates])
+        self.negative_generators = [
+            *([negative_nouns] if negative_nouns else []),
+            *([self.candidates] if negative_candidates else []),
+        ]
+        self.negative_edits: EditScope = negative_edits
+        self.negatives_per_positive = negatives_per_positive
+        self.max_mention_tokens, self.max_context_tokens = max_mention_tokens, max_context_tokens
+        self._pairs: tuple[list[LabelledRegion], list[LabelledRegion]] | None = None
+
+    def pairs(self) -> tuple[list[LabelledRegion], list[LabelledRegion]]:
+        """Every positive and the whole pool of negatives of the split that is trained on."""
+        if self._pairs is None:
+            sentences = self.data.split(self.fit_on)
+            positives = [
+                LabelledRegion(index, entity.region, self.data.labels.id(entity.label))
+                for index, sentence in enumerate(sentences)
+                for entity in sentence.entities
+            ]
+            if not positives:
+                raise InputError(f"{self.data.name}: no entity in {self.fit_on} to train on")
+            pools = negative_pools(sentences, self.negative_generators, self.negative_edits)
+            negatives = [LabelledRegion(i, r, 0) for i, pool in enumerate(pools) for r in pool]
+            self._pairs = positives, negatives
+        return self._pairs
+
+    def negatives_per_epoch(self) -> int:
+        """How many negatives an epoch trains on."""
+        positives, negatives = self.pairs()
+        if self.negatives_per_positive is None:
+            return len(negatives)
+        return min(len(negatives), round(self.negatives_per_positive * len(positives)))
+
+    def label_counts(self) -> list[int]:
+        """Pairs of each label in an epoch, ``O`` first."""
+        positives, _ = self.pairs()
+        counts = [0] * len(self.labels)
+        counts[0] = self.negatives_per_epoch()
+        for pair in positives:
+            counts[pair.label] += 1
+        return counts
+
+    def training_batches(self, rank: int, world_size: int) -> EpochBatches:
+        positives, negatives = self.pairs()
+        encoder = PairEncoder(
+            load_tokenizer(self.encoder), self.max_mention_tokens, self.max_context_tokens
+        )
+        texts = [sentence.text for sentence in self.data.split(self.fit_on)]
+        return PairBatches(
+            encoder,
+            encoder.tokenize_batch(texts),
+            positives,
+            negatives,
+            self.negatives_per_epoch(),
+            batch_size=self.batch_size,
+            seed=self.seed,
+            rank=rank,
+            world_size=world_size,
+        )
+
+    def evaluation_candidates(self, sentences: Sequence[Sentence]) -> list[list[Candidate]]:
+        return self.candidates.candidates_batch([sentence.text for sentence in sentences])
+
+
+class LabelledRegion(NamedTuple):
+    """A training pair: which sentence, which region, which label id."""
+
+    sentence: int
+    region: Region
+    label: int
+
+
+class PairBatches(EpochBatches):
+    """All positives and, each epoch anew, ``sampled`` of the negatives, as :class:`PairBatch`."""
+
+    def __init__(
+        self,
+        encoder: PairEncoder,
+        texts: Sequence[TokenizedText],
+        positives: Sequence[LabelledRegion],
+        negatives: Sequence[LabelledRegion],
+        sampled: int,
+        *,
+        batch_size: int,
+        seed: int,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
+        super().__init__(batch_size, seed, rank, world_size)
+        self.encoder, self.texts = encoder, texts
+        self.positives, self.negatives, self.sampled = positives, negatives, sampled
+
+    def items(self, epoch: int) -> list[LabelledRegion]:
+        if self.sampled >= len(self.negatives):
+            return [*self.positives, *self.negatives]
+        rng = random.Random(f"negatives-{self.seed}-{epoch}")
+        return [*self.positives, *rng.sample(self.negatives, self.sampled)]
+
+    def length_of(self, item: LabelledRegion) -> int:
+        return len(self.texts[item.sentence].ids)
+
+    def collate(self, items: Sequence[LabelledRegion]) -> PairBatch:
+        pairs = [self.encoder.encode(self.texts[item.sentence], item.region) for item in items]
+        return collate_pairs(pairs, self.encoder.pad, [item.label for item in items])
+
+
+def mentions_of(sentences: Sequence[Sentence]) -> GazetteerMatches:
+    """The mentions of annotated sentences as a generator."""
+    mentions: dict[str, set[str]] = defaultdict(set)
+    for sentence in sentences:
+        for entity in sentence.entities:
+            mentions[entity.text].add(entity.label)
+    return GazetteerMatches.from_mentions(
+        {mention: sorted(labels) for mention, labels in sorted(mentions.items())}
+    )

@@ -1,0 +1,213 @@
+"""Unified training: ``L = L_g + αL_m + βL_c`` on human-annotated sentences, under Lightning."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from decoupled_ner.data.pairs import PairBatch
+from decoupled_ner.inference.decoding import decode
+from decoupled_ner.inference.scoring import RegionScorer
+from decoupled_ner.models.decoupled import (
+    DecoupledConfig,
+    DecoupledModel,
+    UnifiedLoss,
+    unified_loss,
+)
+from decoupled_ner.models.encoder import load_encoder, load_encoder_config, load_tokenizer
+from decoupled_ner.training.data import EvaluationBatch, UnifiedData
+from decoupled_ner.training.metric import SpanF1
+
+ClassWeights = Literal["none", "balanced"]
+
+
+class EncoderTraining(pl.LightningModule):
+    """What training any of our models on an encoder has in common: AdamW without decay of biases
+    and norms, linear warm-up and decay, exact normalisation over ranks, reproducible dropout.
+
+    Args:
+        lr: peak learning rate.
+        weight_decay: of AdamW.
+        warmup: share of all steps in which the rate rises from 0.
+        seed: of dropout.
+    """
+
+    def __init__(self, lr: float, weight_decay: float, warmup: float, seed: int) -> None:
+        super().__init__()
+        self.lr, self.weight_decay, self.warmup, self.seed = lr, weight_decay, warmup, seed
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        # Dropout depends on nothing but the step, so a resumed run draws the same.
+        step = self.current_epoch * 1_000_003 + batch_idx
+        torch.manual_seed((self.seed * 1_000_033 + step) * 64 + self.global_rank)
+
+    def mean_over_ranks(self, total: Tensor, weight: Tensor) -> Tensor:
+        """A sum over this rank's items → a loss whose gradient, once DDP has averaged over ranks,
+        is that of the mean over the global batch. Ranks may hold unequal batches."""
+        everywhere = weight.detach().clone()
+        if self.trainer.world_size > 1:
+            torch.distributed.all_reduce(everywhere)
+        return total * self.trainer.world_size / everywhere
+
+    def configure_optimizers(self) -> Any:
+        named = [(name, p) for name, p in self.named_parameters() if p.requires_grad]
+        decayed = [p for _, p in named if p.ndim > 1]
+        kept = [p for _, p in named if p.ndim <= 1]
+        optimizer = torch.optim.AdamW(
+            [
+                {"params": decayed, "weight_decay": self.weight_decay},
+                {"params": kept, "weight_decay": 0.0},
+            ],
+            lr=self.lr,
+        )
+        steps = int(self.trainer.estimated_stepping_batches)
+        schedule = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda step: warmup_linear(step, steps, round(self.warmup * steps))
+        )
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
+        }
+
+
+def warmup_linear(step: int, steps: int, warmup: int) -> float:
+    """The share of the peak rate at a step: up to 1 over ``warmup`` steps, then down to 0."""
+    if step < warmup:
+        return step / warmup
+    return max(0.0, (steps - step) / max(1, steps - warmup))
+
+
+class UnifiedTraining(EncoderTraining):
+    """Trains a :class:`DecoupledModel`; dev F1 is the end-to-end one, through the engine.
+
+    Args:
+        encoder: hub id, directory or bundled name.
+        labels: names of the labels, ``O`` first; the data module gives them.
+        context_encoder: another encoder for contexts, e.g. of stage 1; needs
+            ``share_encoders=False``.
+        share_encoders: one encoder reads both views, or two that start alike.
+        alpha, beta: weights of the mention and the context loss.
+        dropout: before the classifiers.
+        encoder_dropout: inside the encoder; None keeps the encoder's own setting.
+        head_hidden_size: width of a hidden layer in the global classifier; 0 for none.
+        class_weights: ``balanced`` weighs each label by its inverse frequency.
+        outside_bias: added to the logit of ``O`` at prediction; ``auto`` corrects for the share of
+            negatives that training draws.
+        overlap: policy for overlapping predictions.
+        max_mention_tokens, max_context_tokens: as in :class:`DecoupledConfig`.
+        lr, weight_decay, warmup, seed: as in :class:`EncoderTraining`.
+    """
+
+    def __init__(
+        self,
+        encoder: str,
+        labels: list[str],
+        context_encoder: str | None = None,
+        share_encoders: bool = True,
+        alpha: float = 0.5,
+        beta: float = 0.5,
+        dropout: float = 0.1,
+        encoder_dropout: float | None = None,
+        head_hidden_size: int = 0,
+        class_weights: ClassWeights = "none",
+        outside_bias: float | Literal["auto"] = 0.0,
+        overlap: str = "best",
+        max_mention_tokens: int = 32,
+        max_context_tokens: int = 128,
+        lr: float = 5e-6,
+        weight_decay: float = 0.01,
+        warmup: float = 0.1,
+        seed: int = 1,
+    ) -> None:
+        super().__init__(lr, weight_decay, warmup, seed)
+        self.save_hyperparameters()
+        encoder_config = load_encoder_config(encoder).to_dict()
+        if encoder_dropout is not None:
+            encoder_config["hidden_dropout_prob"] = encoder_dropout
+            encoder_config["attention_probs_dropout_prob"] = encoder_dropout
+        config = DecoupledConfig(
+            encoder=encoder_config,
+            labels=labels,
+            share_encoders=share_encoders,
+            alpha=alpha,
+            beta=beta,
+            dropout=dropout,
+            head_hidden_size=head_hidden_size,
+            max_mention_tokens=max_mention_tokens,
+            max_context_tokens=max_context_tokens,
+            overlap=overlap,
+        )
+        pl.seed_everything(seed, workers=True, verbose=False)  # the classifiers' first weights
+        self.model: DecoupledModel = DecoupledModel.from_encoders(
+            config,
+            load_encoder(encoder),
+            load_encoder(context_encoder) if context_encoder else None,
+        )
+        self.tokenizer = load_tokenizer(encoder)
+        self.outside_bias, self.class_weighting = outside_bias, class_weights
+        self.class_weights: Tensor | None = None
+        # A classifier whose loss has no weight stays as it was, weight decay included.
+        self.model.mention_classifier.requires_grad_(alpha > 0)
+        self.model.context_classifier.requires_grad_(beta > 0)
+        self.dev_f1 = SpanF1(labels[1:])
+
+    @property
+    def data(self) -> UnifiedData:
+        module = self.trainer.datamodule  # type: ignore[attr-defined]
+        assert isinstance(module, UnifiedData)
+        return module
+
+    def setup(self, stage: str) -> None:
+        if self.outside_bias == "auto":
+            drawn, pool = self.data.negatives_per_epoch(), len(self.data.pairs()[1])
+            self.model.config.outside_bias = math.log(pool / drawn) if drawn else 0.0
+        else:
+            self.model.config.outside_bias = self.outside_bias
+        if self.class_weighting == "balanced":
+            counts = torch.tensor(self.data.label_counts(), dtype=torch.float)
+            self.class_weights = counts.sum() / (len(counts) * counts.clamp(min=1))
+
+    def training_step(self, batch: PairBatch, batch_idx: int) -> Tensor:
+        assert batch.labels is not None
+        weights = None if self.class_weights is None else self.class_weights.to(self.device)
+        output = self.model(*batch[:-1])
+        loss = unified_loss(
+            output, batch.labels, self.model.config.alpha, self.model.config.beta, weights
+        )
+        total = self.mean_over_ranks(loss.total, loss.weight)
+        self._log_losses(loss)
+        return total
+
+    def _log_losses(self, loss: UnifiedLoss) -> None:
+        means = {
+            "train/loss": loss.total,
+            "train/global": loss.global_,
+            "train/mention": loss.mention,
+            "train/context": loss.context,
+        }
+        self.log_dict({name: value.detach() / loss.weight for name, value in means.items()})
+
+    def on_validation_epoch_start(self) -> None:
+        self._scorer = RegionScorer(self.model, self.tokenizer)
+
+    def validation_step(self, batch: EvaluationBatch, batch_idx: int) -> None:
+        texts = [sentence.text for sentence in batch.sentences]
+        regions = [[candidate.region for candidate in found] for found in batch.candidates]
+        predicted = [
+            decode(text, found, logits, self.model.config)
+            for text, found, logits in zip(
+                texts, batch.candidates, self._scorer.score(texts, regions), strict=True
+            )
+        ]
+        self.dev_f1.update(batch.sentences, predicted)
+
+    def on_validation_epoch_end(self) -> None:
+        del self._scorer
+        scores = self.dev_f1.compute()
+        for name in ("f1", "precision", "recall"):
+            self.log(f"dev/{name}", scores[name], prog_bar=name == "f1", sync_dist=True)
+        self.dev_f1.reset()
