@@ -160,17 +160,19 @@ def write_conll(
     Raises:
         InputError: a sentence that the format can't hold (see the module), named by its id.
     """
-    path = Path(path)
+    write_lines(conll_lines(sentences, scheme, joiner=joiner), Path(path))
 
-    def lines() -> Iterator[str]:
-        for index, sentence in enumerate(sentences):
-            try:
-                yield from _sentence_lines(sentence, scheme, joiner)
-            except InputError as error:
-                raise InputError(f"sentence {sentence.id or index}: {error}") from error
-            yield ""
 
-    write_lines(lines(), path)
+def conll_lines(
+    sentences: Iterable[Sentence], scheme: Scheme = "BIO", *, joiner: Literal["", " "] = ""
+) -> Iterator[str]:
+    """The lines that `write_conll` writes."""
+    for index, sentence in enumerate(sentences):
+        try:
+            yield from _sentence_lines(sentence, scheme, joiner)
+        except InputError as error:
+            raise InputError(f"sentence {sentence.id or index}: {error}") from error
+        yield ""
 
 
 def _sentence_lines(sentence: Sentence, scheme: Scheme, joiner: str) -> list[str]:

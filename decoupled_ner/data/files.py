@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO, cast
 
 from decoupled_ner.types import InputError, Sentence
 
@@ -86,21 +87,26 @@ def write_lines(lines: Iterable[str], path: Path) -> None:
     Raises:
         InputError: a line has a lone surrogate, which UTF-8 can't hold, or the folder is missing.
     """
-    try:
-        content = "".join(f"{line}\n" for line in lines).encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise InputError(f"{path}: half of a surrogate pair can't be written as UTF-8") from error
-    if path.suffix == ".xz":
-        content = lzma.compress(content)
-    elif path.suffix == ".gz":
-        content = gzip.compress(content, mtime=0)
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        beside.write_bytes(content)
+        with beside.open("wb") as raw, _packed(raw, path.suffix) as file:
+            for line in lines:
+                file.write(f"{line}\n".encode())
         beside.replace(path)
+    except UnicodeEncodeError as error:
+        raise InputError(f"{path}: half of a surrogate pair can't be written as UTF-8") from error
     except OSError as error:
-        beside.unlink(missing_ok=True)
         raise InputError(f"{path}: can't be written ({error.strerror})") from error
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _packed(raw: BinaryIO, suffix: str) -> BinaryIO:
+    if suffix == ".xz":
+        return cast(BinaryIO, lzma.open(raw, "wb"))
+    if suffix == ".gz":
+        return cast(BinaryIO, gzip.GzipFile("", "wb", fileobj=raw, mtime=0))
+    return raw
 
 
 def sha256_of(path: Path) -> str:

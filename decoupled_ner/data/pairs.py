@@ -8,6 +8,7 @@ letters, a punctuation mark). Where they do, only the pieces of the cut word are
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -126,7 +127,7 @@ class PairEncoder:
 
     @staticmethod
     def _read(text: str, encoding: Encoding) -> TokenizedText:
-        starts, spans = [], dict[int, tuple[int, int]]()
+        starts, spans = [], dict[int | None, tuple[int, int]]()
         for (offset, end), word in zip(encoding.offsets, encoding.word_ids, strict=True):
             start = offset
             while start < end and text[start].isspace():  # sentencepiece counts the space before
@@ -151,10 +152,15 @@ class PairBatch(NamedTuple):
     labels: Tensor | None = None
 
 
+#: Batches are padded to a multiple of this: with few distinct shapes, kernels are compiled and
+#: workspaces allocated once instead of for every batch.
+WIDTH_STEP = 8
+
+
 def collate_pairs(
     pairs: Sequence[Pair], pad: int, labels: Sequence[int] | None = None
 ) -> PairBatch:
-    """Pad mentions and contexts to the longest of this batch."""
+    """Pad mentions and contexts to the longest of this batch, rounded up."""
     mention_ids, mention_mask = pad_ids([pair.mention for pair in pairs], pad)
     context_ids, context_mask = pad_ids([pair.context for pair in pairs], pad)
     index = torch.tensor([pair.mask_index for pair in pairs])
@@ -163,8 +169,9 @@ def collate_pairs(
 
 
 def pad_ids(sequences: Sequence[Sequence[int]], pad: int) -> tuple[Tensor, Tensor]:
-    """B id sequences → ids (B, T) and attention mask (B, T), T the longest."""
-    width = max(map(len, sequences))
+    """B id sequences → ids (B, T) and attention mask (B, T), T the longest, rounded up to a
+    multiple of ``WIDTH_STEP``."""
+    width = math.ceil(max(map(len, sequences)) / WIDTH_STEP) * WIDTH_STEP
     ids = torch.tensor([[*sequence, *[pad] * (width - len(sequence))] for sequence in sequences])
     lengths = torch.tensor([len(sequence) for sequence in sequences])
     return ids, (torch.arange(width) < lengths[:, None]).long()

@@ -4,26 +4,16 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
-from typing import Protocol
 
 from rich.console import Console
 from rich.progress import track
 
 from decoupled_ner.data.catalog import Dataset
 from decoupled_ner.inference.evaluate import Evaluation, evaluate
+from decoupled_ner.inference.recognizer import Recognizer
 from decoupled_ner.types import Candidate, Entity
 
 _BATCH = 64
-
-
-class Recognizer(Protocol):
-    """What can be measured: a decoupled model, a tagger."""
-
-    def recognize(
-        self, sentences: Sequence[str]
-    ) -> tuple[list[list[Entity]], list[list[Candidate]] | None]:
-        """The entities of each sentence, and the candidates they were chosen from, if any."""
 
 
 def measure(

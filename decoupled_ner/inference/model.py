@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
-from itertools import islice
 from pathlib import Path
 from typing import Literal, Self
 
@@ -19,18 +18,18 @@ from decoupled_ner.candidates.base import CandidateGenerator
 from decoupled_ner.candidates.registry import generator_from_config, to_config
 from decoupled_ner.candidates.union import Union
 from decoupled_ner.inference.decoding import ScoredCandidate, decode, explanations
+from decoupled_ner.inference.recognizer import Recognizer
 from decoupled_ner.inference.scoring import RegionScorer
+from decoupled_ner.locations import runs_folder
 from decoupled_ner.models.decoupled import DecoupledConfig, DecoupledModel
-from decoupled_ner.models.encoder import load_tokenizer
+from decoupled_ner.models.encoder import load_tokenizer, quiet_transformers
 from decoupled_ner.types import Candidate, Entity, InputError
 
 DType = Literal["float32", "bfloat16", "float16"]
 
 
-class DecoupledNER:
+class DecoupledNER(Recognizer):
     """Finds entities: generators propose regions, the model labels each, overlaps are resolved.
-
-    Thread-safe. Answers do not depend on what else is in a batch.
 
     Args:
         model: the network; its config holds labels, overlap policy and outside bias.
@@ -57,7 +56,7 @@ class DecoupledNER:
     ) -> None:
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
-        self.model = model.eval().to(device)
+        self.model = model.train(False).to(device)
         self.tokenizer = tokenizer
         self.generator = Union([generator]) if not isinstance(generator, Union) else generator
         autocast = None if dtype == "float32" else getattr(torch, dtype)
@@ -82,8 +81,10 @@ class DecoupledNER:
         config = DecoupledConfig.from_pretrained(directory)
         if config.model_type != DecoupledConfig.model_type or config.candidates is None:
             raise InputError(f"{name_or_path}: not a decoupled model with candidate generators")
+        with quiet_transformers():
+            model = DecoupledModel.from_pretrained(directory, config=config, dtype=torch.float32)
         return cls(
-            DecoupledModel.from_pretrained(directory, config=config, dtype=torch.float32),
+            model,
             load_tokenizer(str(directory)),
             generator_from_config(config.candidates, directory),
             device=device,
@@ -95,22 +96,14 @@ class DecoupledNER:
         replaced only once everything is written."""
         with replacing(Path(directory)) as fresh:
             self.config.candidates = to_config(self.generator, fresh)
-            self.model.save_pretrained(fresh)
+            with quiet_transformers():
+                self.model.save_pretrained(fresh)
             self.tokenizer.save_pretrained(fresh)
         return Path(directory)
-
-    def predict_regions(self, sentence: str) -> list[Entity]:
-        """The entities of one sentence, by position; offsets count characters of ``sentence``."""
-        return self.predict_batch([sentence])[0]
-
-    def predict_batch(self, sentences: Sequence[str]) -> list[list[Entity]]:
-        """The entities of many sentences, N in, N out."""
-        return self.recognize(sentences)[0]
 
     def recognize(
         self, sentences: Sequence[str]
     ) -> tuple[list[list[Entity]], list[list[Candidate]]]:
-        """As :meth:`predict_batch`, with the candidates that were scored."""
         candidates, logits = self._scored(sentences)
         entities = [
             decode(text, proposed, scores, self.config)
@@ -118,22 +111,12 @@ class DecoupledNER:
         ]
         return entities, candidates
 
-    def predict_stream(
-        self, sentences: Iterable[str], *, batch_size: int = 64
-    ) -> Iterator[list[Entity]]:
-        """The entities of each sentence in turn, holding ``batch_size`` sentences in memory."""
-        iterator = iter(sentences)
-        while batch := list(islice(iterator, batch_size)):
-            yield from self.predict_batch(batch)
-
     def explain(self, sentence: str) -> list[ScoredCandidate]:
         """Every candidate of a sentence: what the three classifiers say and who proposed it."""
         (candidates,), (logits,) = self._scored([sentence])
         return explanations(sentence, candidates, logits, self.config)
 
     def _scored(self, sentences: Sequence[str]) -> tuple[list[list[Candidate]], list[Tensor]]:
-        if isinstance(sentences, str) or not all(isinstance(text, str) for text in sentences):
-            raise InputError("predict_batch takes a list of strings; predict_regions takes one")
         candidates = self.generator.candidates_batch(sentences)
         regions = [[candidate.region for candidate in proposed] for proposed in candidates]
         return candidates, self._scorer.score(sentences, regions)
@@ -197,7 +180,7 @@ def default_model() -> Path:
     """
     if named := os.environ.get("DECOUPLED_NER_MODEL"):
         return Path(named)
-    runs = Path(os.environ.get("DECOUPLED_NER_RUNS", "runs"))
+    runs = runs_folder()
     trained = [
         config.parent
         for config in runs.glob("unify/*/*/seed-*/model/config.json")

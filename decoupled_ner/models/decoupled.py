@@ -88,7 +88,7 @@ class DecoupledModel(PreTrainedModel):
         self.mention_classifier = nn.Linear(hidden, labels)
         self.context_classifier = nn.Linear(hidden, labels)
         self.global_classifier = _global_classifier(2 * hidden, config.head_hidden_size, labels)
-        self.post_init()
+        self.post_init()  # type: ignore[no-untyped-call]
 
     def _init_weights(self, module: nn.Module) -> None:
         if isinstance(module, nn.Linear):

@@ -111,24 +111,32 @@ def _without_pooler(config: PreTrainedConfig) -> dict[str, bool]:
     """``add_pooling_layer=False`` where the architecture takes it: h_m and h_c are hidden states,
     and parameters that get no gradient would stall DDP."""
     architecture = AutoModel._model_mapping[type(config)]
-    takes = "add_pooling_layer" in inspect.signature(architecture).parameters
+    takes = "add_pooling_layer" in inspect.signature(architecture).parameters  # type: ignore[arg-type]
     return {"add_pooling_layer": False} if takes else {}
 
 
 @contextlib.contextmanager
 def _hub_errors(name_or_path: str) -> Iterator[None]:
-    """One line instead of transformers' load report, progress bar and nested tracebacks."""
-    verbosity, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
+    """One line instead of nested tracebacks."""
     try:
-        yield
+        with quiet_transformers():
+            yield
     except (OSError, ValueError, KeyError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise InputError(
             f"encoder {name_or_path!r} can't be loaded: give a directory, a hub id that is"
             f" reachable, or one of {', '.join(BUNDLED)} ({reason})"
         ) from error
+
+
+@contextlib.contextmanager
+def quiet_transformers() -> Iterator[None]:
+    """Without transformers' load report and progress bars, which take a fraction of a second."""
+    verbosity, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
     finally:
         logging.set_verbosity(verbosity)
         if bar:

@@ -98,8 +98,9 @@ class _EpochSampler(Sampler[tuple[int, int]]):
         self.epoch = epoch
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
+        # A generator, since a loader with workers makes two iterators and uses the second.
         start, self.start = self.start, 0  # only the epoch that was cut off starts in its middle
-        return ((self.epoch, number) for number in range(start, self.batches))
+        yield from ((self.epoch, number) for number in range(start, self.batches))
 
     def __len__(self) -> int:
         return self.batches
@@ -109,14 +110,14 @@ class ResumableLoader(DataLoader[Any]):
     """Loads an :class:`EpochBatches` and goes on in the middle of an epoch.
 
     Args:
-        done: how many batches of the running epoch have been trained on. The trainer knows; a
-            loader does not, since batches are fetched ahead.
+        progress: the running epoch, and how many of its batches have been trained on. The trainer
+            knows; a loader does not, since batches are fetched ahead.
     """
 
     def __init__(
-        self, dataset: EpochBatches, done: Callable[[], int], num_workers: int = 0
+        self, dataset: EpochBatches, progress: Callable[[], tuple[int, int]], num_workers: int = 0
     ) -> None:
-        self._done = done
+        self._progress = progress
         super().__init__(
             dataset,
             batch_size=None,
@@ -126,8 +127,11 @@ class ResumableLoader(DataLoader[Any]):
         )
 
     def state_dict(self) -> dict[str, int]:
-        return {"batches_done": self._done()}
+        epoch, done = self._progress()
+        return {"epoch": epoch, "batches_done": done}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
         assert isinstance(self.sampler, _EpochSampler)
         self.sampler.start = state["batches_done"] % len(self.sampler)
+        # Lightning fetches the first batch before it calls set_epoch.
+        self.sampler.epoch = state["epoch"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -44,6 +46,20 @@ class _SaveConfig(SaveConfigCallback):
         path.write_text(self.parser.dump(self.config, skip_none=False), encoding="utf-8")
 
 
+def _quiet() -> None:
+    """No tips, and no notes on Lightning's own affairs; what a user can act on stays."""
+    logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", "`isinstance\\(treespec, LeafSpec\\)`")
+    for note in (
+        ".*does not have many workers",
+        ".*smaller than the logging interval",
+        "Checkpoint directory .* exists and is not empty",
+        "LightningCLI's args parameter is intended",
+    ):
+        warnings.filterwarnings("ignore", note)
+    warnings.filterwarnings("ignore", ".*is not supported by the model summary")
+
+
 class TrainingCLI(LightningCLI):
     """``fit`` with the encoder, the labels and the seed given once.
 
@@ -61,11 +77,14 @@ class TrainingCLI(LightningCLI):
         folder: Path,
         arguments: Sequence[str],
     ) -> None:
+        _quiet()
         self.checkpoints = folder / "checkpoints"
+        # A resumed run logs beside what it had logged before.
+        part = f"part-{1 + len(list(folder.glob('logs/part-*')))}"
         loggers = [
             {
                 "class_path": f"pytorch_lightning.loggers.{logger}",
-                "init_args": {"save_dir": str(folder), "name": "logs", "version": ""},
+                "init_args": {"save_dir": str(folder), "name": "logs", "version": part},
             }
             for logger in ("CSVLogger", "TensorBoardLogger")
         ]
@@ -80,7 +99,7 @@ class TrainingCLI(LightningCLI):
             trainer_defaults={
                 "default_root_dir": str(folder),
                 "logger": loggers,
-                "callbacks": [RichProgressBar(leave=True), LearningRateMonitor("step")],
+                "callbacks": [LearningRateMonitor("step")],
                 "use_distributed_sampler": False,  # our loaders give each rank its share
             },
             seed_everything_default=1,
@@ -111,6 +130,8 @@ class TrainingCLI(LightningCLI):
     def _instantiate_trainer(
         self, config: dict[str, object], callbacks: list[Callback]
     ) -> pl.Trainer:
+        if config.get("enable_progress_bar") is not False:
+            callbacks.append(RichProgressBar(leave=True))
         if self.selects_on_dev:
             callbacks.append(self.best)
         else:

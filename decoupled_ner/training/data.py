@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import random
 from abc import abstractmethod
-from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -68,6 +68,24 @@ class SentenceData(pl.LightningDataModule):
     def training_batches(self, rank: int, world_size: int) -> EpochBatches:
         """The training set of one rank."""
 
+    @abstractmethod
+    def items_per_epoch(self) -> int:
+        """How many items an epoch trains on, over all processes."""
+
+    def optimizer_steps(self) -> int:
+        """Of the whole run. Lightning's own estimate would load the training set before it knows
+        that a run is resumed, and start the epoch anew."""
+        trainer = self.trainer
+        assert trainer is not None and trainer.max_epochs is not None
+        if trainer.max_steps >= 0:
+            return trainer.max_steps
+        batches, limit = (
+            math.ceil(self.items_per_epoch() / self.batch_size),
+            trainer.limit_train_batches,
+        )
+        batches = min(batches, limit) if isinstance(limit, int) else int(batches * limit)
+        return math.ceil(batches / trainer.accumulate_grad_batches) * trainer.max_epochs
+
     def evaluation_candidates(self, sentences: Sequence[Sentence]) -> list[list[Candidate]]:
         """What prediction will score; a tagger needs none."""
         return [[] for _ in sentences]
@@ -79,7 +97,7 @@ class SentenceData(pl.LightningDataModule):
         progress = trainer.fit_loop.epoch_loop.batch_progress.current
         return ResumableLoader(
             batches,
-            lambda: progress.processed,  # type: ignore[attr-defined]
+            lambda: (trainer.current_epoch, progress.processed),  # type: ignore[attr-defined]
             self.num_workers,
         )
 
@@ -135,7 +153,9 @@ class UnifiedData(SentenceData):
     ) -> None:
         super().__init__(dataset, encoder, fit_on, train_sentences, batch_size, num_workers, seed)
         if train_mentions:
-            candidates = Union([candidates, mentions_of(self.data.split(fit_on))])
+            candidates = Union(
+                [candidates, GazetteerMatches.from_sentences(self.data.split(fit_on))]
+            )
         self.candidates = candidates if isinstance(candidates, Union) else Union([candidates])
         self.negative_generators = [
             *([negative_nouns] if negative_nouns else []),
@@ -168,6 +188,9 @@ class UnifiedData(SentenceData):
         if self.negatives_per_positive is None:
             return len(negatives)
         return min(len(negatives), round(self.negatives_per_positive * len(positives)))
+
+    def items_per_epoch(self) -> int:
+        return len(self.pairs()[0]) + self.negatives_per_epoch()
 
     def label_counts(self) -> list[int]:
         """Pairs of each label in an epoch, ``O`` first."""
@@ -240,14 +263,3 @@ class PairBatches(EpochBatches):
     def collate(self, items: Sequence[LabelledRegion]) -> PairBatch:
         pairs = [self.encoder.encode(self.texts[item.sentence], item.region) for item in items]
         return collate_pairs(pairs, self.encoder.pad, [item.label for item in items])
-
-
-def mentions_of(sentences: Sequence[Sentence]) -> GazetteerMatches:
-    """The mentions of annotated sentences as a generator."""
-    mentions: dict[str, set[str]] = defaultdict(set)
-    for sentence in sentences:
-        for entity in sentence.entities:
-            mentions[entity.text].add(entity.label)
-    return GazetteerMatches.from_mentions(
-        {mention: sorted(labels) for mention, labels in sorted(mentions.items())}
-    )

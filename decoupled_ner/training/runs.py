@@ -1,4 +1,4 @@
-"""Where runs lie, which recipe fits, and what every run writes of itself."""
+"""Where runs lie, and what every run writes of itself."""
 
 from __future__ import annotations
 
@@ -14,40 +14,9 @@ from typing import Any
 
 import torch
 
-from decoupled_ner.models.encoder import is_small, load_encoder_config
-from decoupled_ner.types import InputError
+from decoupled_ner.locations import runs_folder
 
 _PACKAGE = Path(__file__).parents[1]
-
-
-def recipe_folders(stage: str) -> list[Path]:
-    """Where recipes of a stage lie: in the checkout, or inside an installed wheel."""
-    places = [_PACKAGE.parent / stage, _PACKAGE / "recipes" / stage]
-    return [place for place in places if place.is_dir()]
-
-
-def find_recipe(stage: str, name: str, encoder: str) -> Path:
-    """A recipe by path or by name; a small encoder takes ``NAME-small.yaml`` where there is one.
-
-    Raises:
-        InputError: there is none of that name.
-    """
-    if name.endswith((".yaml", ".yml")):
-        if not Path(name).is_file():
-            raise InputError(f"no recipe {name}")
-        return Path(name)
-    suffix = "-small" if is_small(load_encoder_config(encoder)) else ""
-    for folder in recipe_folders(stage):
-        for candidate in (f"{name}{suffix}.yaml", f"{name}.yaml"):
-            if (folder / candidate).is_file():
-                return folder / candidate
-    known = sorted({p.stem for folder in recipe_folders(stage) for p in folder.glob("*.yaml")})
-    raise InputError(f"no recipe {name!r} in {stage}/; there are {', '.join(known)}")
-
-
-def runs_folder() -> Path:
-    """``$DECOUPLED_NER_RUNS``, else ``runs`` in the working directory."""
-    return Path(os.environ.get("DECOUPLED_NER_RUNS", "runs"))
 
 
 def run_folder(stage: str, recipe: Path, encoder: str, seed: int) -> Path:

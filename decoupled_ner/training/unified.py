@@ -19,7 +19,7 @@ from decoupled_ner.models.decoupled import (
     unified_loss,
 )
 from decoupled_ner.models.encoder import load_encoder, load_encoder_config, load_tokenizer
-from decoupled_ner.training.data import EvaluationBatch, UnifiedData
+from decoupled_ner.training.data import EvaluationBatch, SentenceData, UnifiedData
 from decoupled_ner.training.metric import SpanF1
 
 ClassWeights = Literal["none", "balanced"]
@@ -39,6 +39,13 @@ class EncoderTraining(pl.LightningModule):
     def __init__(self, lr: float, weight_decay: float, warmup: float, seed: int) -> None:
         super().__init__()
         self.lr, self.weight_decay, self.warmup, self.seed = lr, weight_decay, warmup, seed
+
+    @property
+    def data(self) -> SentenceData:
+        """The data module of this run."""
+        module = self.trainer.datamodule  # type: ignore[attr-defined]
+        assert isinstance(module, SentenceData)
+        return module
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         # Dropout depends on nothing but the step, so a resumed run draws the same.
@@ -64,7 +71,7 @@ class EncoderTraining(pl.LightningModule):
             ],
             lr=self.lr,
         )
-        steps = int(self.trainer.estimated_stepping_batches)
+        steps = self.data.optimizer_steps()
         schedule = torch.optim.lr_scheduler.LambdaLR(
             optimizer, lambda step: warmup_linear(step, steps, round(self.warmup * steps))
         )
@@ -155,20 +162,16 @@ class UnifiedTraining(EncoderTraining):
         self.model.context_classifier.requires_grad_(beta > 0)
         self.dev_f1 = SpanF1(labels[1:])
 
-    @property
-    def data(self) -> UnifiedData:
-        module = self.trainer.datamodule  # type: ignore[attr-defined]
-        assert isinstance(module, UnifiedData)
-        return module
-
     def setup(self, stage: str) -> None:
+        data = self.data
+        assert isinstance(data, UnifiedData)
         if self.outside_bias == "auto":
-            drawn, pool = self.data.negatives_per_epoch(), len(self.data.pairs()[1])
+            drawn, pool = data.negatives_per_epoch(), len(data.pairs()[1])
             self.model.config.outside_bias = math.log(pool / drawn) if drawn else 0.0
         else:
             self.model.config.outside_bias = self.outside_bias
         if self.class_weighting == "balanced":
-            counts = torch.tensor(self.data.label_counts(), dtype=torch.float)
+            counts = torch.tensor(data.label_counts(), dtype=torch.float)
             self.class_weights = counts.sum() / (len(counts) * counts.clamp(min=1))
 
     def training_step(self, batch: PairBatch, batch_idx: int) -> Tensor:

@@ -7,14 +7,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from rich.console import Console
 
+from decoupled_ner.inference.evaluate import render
+from decoupled_ner.inference.html import write_report
 from decoupled_ner.inference.measure import measure
 from decoupled_ner.inference.model import DecoupledNER, DType
+from decoupled_ner.locations import find_recipe
+from decoupled_ner.models.encoder import is_small, load_encoder_config
 from decoupled_ner.training.cli import TrainingCLI
 from decoupled_ner.training.data import UnifiedData
 from decoupled_ner.training.runs import (
     environment,
-    find_recipe,
     prepare_run,
     run_folder,
     write_json,
@@ -45,7 +49,7 @@ def unify(
     Raises:
         InputError: an unknown recipe, encoder, data set or setting.
     """
-    recipe = find_recipe("unify", recipe_name, encoder)
+    recipe = find_recipe("unify", recipe_name, small=is_small(load_encoder_config(encoder)))
     folder = run_folder("unify", recipe, encoder, seed)
     if resume and not (folder / "checkpoints").is_dir():
         raise InputError(f"nothing to resume in {folder}: leave out --ckpt_path last")
@@ -105,6 +109,9 @@ def _finish(cli: TrainingCLI, folder: Path, seconds: float) -> None:
     }
     if "test" in data.data.splits:
         evaluation, seconds = measure(ner, data.data)
+        facts = {"model": str(folder / "model"), "dataset": data.data.name, "split": "test"}
+        write_report(evaluation, folder / "report.html", facts=facts)
+        Console().print(render(evaluation))
         scores = evaluation.to_dict()
         scores.pop("examples")  # the data set's own text; report.html shows it
         record |= {"split": "test", "predict_seconds": seconds, **scores}

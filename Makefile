@@ -1,0 +1,51 @@
+# Everything runs in .venv, which is made on first use and needs only the package registries.
+SHELL := /bin/bash
+PYTHON ?= python3
+BIN := .venv/bin
+DATASET ?= weibo
+ENCODER ?= zh-small
+INIT ?= none
+SEED ?= 1
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo unify test check format results clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 20
+
+.venv/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[train,ltp,dev]'
+	@touch $@
+
+setup: .venv/.ready ## make the virtual environment
+
+demo: setup ## train on the demo set, evaluate and show predictions (under five minutes on two cores)
+	$(BIN)/decoupled-ner unify demo
+	$(BIN)/decoupled-ner predict --dataset demo --limit 12 --format terminal
+	$(BIN)/decoupled-ner predict --text 篮协成立于1956年6月 --format terminal
+
+unify: setup ## train and evaluate: DATASET=weibo ENCODER=zh-small INIT=none SEED=1 ARGS='--trainer.devices 2'
+	$(BIN)/decoupled-ner unify $(DATASET) --encoder $(ENCODER) --init $(INIT) --seed $(SEED) $(ARGS)
+
+test: setup ## run the tests
+	$(BIN)/pytest $(ARGS)
+
+check: setup ## lint, types, import order, and whether generated tables are up to date
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python benchmarks/tables.py --check
+
+format: setup ## format the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+results: setup ## write the tables and plots of docs/results.md anew
+	$(BIN)/python benchmarks/tables.py
+
+clean: ## remove the virtual environment and caches (runs stay)
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,84 @@
+"""Candidates that a gazetteer holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+from decoupled_ner.candidates.base import CandidateGenerator
+from decoupled_ner.gazetteer import Gazetteer, MatchMode, load_gazetteer
+from decoupled_ner.gazetteer.matcher import check_mode
+from decoupled_ner.types import InputError, Region, Sentence, unique_regions
+
+
+class GazetteerMatches(CandidateGenerator):
+    """Proposes the regions whose text is a mention of a gazetteer.
+
+    Args:
+        paths: Compiled gazetteers (folders) and dictionary files (txt, tsv, csv, json, jsonl).
+        mentions: Mentions given inline, ``{mention: [type, ...]}``, instead of ``paths``.
+        mode: ``all`` occurrences, the ``longest`` from left to right, or ``overlapping``: those
+            that lie in no other.
+        min_length: In characters; shorter matches are no candidates.
+        whole_words: Whether a match in a spaced script must be a word of its own (*art*, but not
+            in *party*). Chinese is not affected.
+
+    Raises:
+        InputError: neither or both of ``paths`` and ``mentions``, an unknown mode, or a gazetteer
+            that cannot be read.
+    """
+
+    name = "gazetteer"
+
+    def __init__(
+        self,
+        paths: str | list[str] | None = None,
+        mentions: dict[str, list[str]] | None = None,
+        mode: MatchMode = "all",
+        min_length: int = 2,
+        whole_words: bool = True,
+    ) -> None:
+        if (paths is None) == (mentions is None):
+            raise InputError("gazetteer candidates need either paths or mentions: give one of them")
+        if paths is not None:
+            self.gazetteer = load_gazetteer(paths)
+        else:
+            self.gazetteer = Gazetteer.from_mentions(mentions or {})
+        self._source = {"paths": paths} if paths is not None else {"mentions": mentions}
+        self._settings: dict[str, Any] = {
+            "mode": check_mode(mode),
+            "min_length": min_length,
+            "whole_words": whole_words,
+        }
+        self._matcher = self.gazetteer.matcher  # compiled here, so that no two threads do it
+
+    @classmethod
+    def from_mentions(cls, mentions: Mapping[str, Sequence[str]], **settings: Any) -> Self:
+        """From mentions in memory, e.g. those of a training split: ``{"九江": ["GPE"]}``."""
+        inline = {mention: list(labels) for mention, labels in mentions.items()}
+        return cls(mentions=inline, **settings)
+
+    @classmethod
+    def from_sentences(cls, sentences: Iterable[Sentence], **settings: Any) -> Self:
+        """From the entities of annotated sentences."""
+        mentions: dict[str, set[str]] = {}
+        for sentence in sentences:
+            for entity in sentence.entities:
+                mentions.setdefault(entity.text, set()).add(entity.label)
+        inline = {mention: sorted(mentions[mention]) for mention in sorted(mentions)}
+        return cls(mentions=inline, **settings)
+
+    def propose(self, text: str) -> list[Region]:
+        """The regions that match, sorted; all of them lie in ``text`` as given."""
+        matches = self._matcher.find_entries(text, **self._settings)
+        return unique_regions([Region(start, end) for start, end, _ in matches])
+
+    def init_args(self) -> dict[str, Any]:
+        return {**self._source, **self._settings}
+
+    def save(self, directory: Path) -> dict[str, Any]:
+        """Write the compiled gazetteer into a folder of ``directory`` named by its content."""
+        folder = f"gazetteer-{self.gazetteer.digest[:12]}"
+        self.gazetteer.save(directory / folder)
+        return {"paths": folder, **self._settings}

@@ -1,0 +1,307 @@
+"""``decoupled-ner …``: each command imports what it needs only when it runs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from enum import StrEnum
+from itertools import islice, tee
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from decoupled_ner.cli_gazetteer import AsJson, gazetteer_app, show
+from decoupled_ner.types import InputError, Sentence
+
+if TYPE_CHECKING:
+    from decoupled_ner.candidates.union import Union
+    from decoupled_ner.inference.model import DecoupledNER
+    from decoupled_ner.inference.recognizer import Recognizer
+
+app = typer.Typer(
+    help="Named entity recognition with few labels, many dictionaries and much raw text.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+data_app = typer.Typer(help="Annotated data sets.", no_args_is_help=True)
+candidates_app = typer.Typer(help="Candidate generators.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
+app.add_typer(candidates_app, name="candidates")
+app.add_typer(gazetteer_app, name="gazetteer")
+
+EncoderOption = Annotated[
+    str, typer.Option(help="Hub id, directory, or zh-small, which the package carries.")
+]
+LIGHTNING = {"allow_extra_args": True, "ignore_unknown_options": True}
+
+
+class Output(StrEnum):
+    """What ``predict`` writes."""
+
+    jsonl = "jsonl"
+    conll = "conll"
+    html = "html"
+    terminal = "terminal"
+
+
+@app.command(context_settings=LIGHTNING)
+def unify(
+    context: typer.Context,
+    recipe: Annotated[str, typer.Argument(help="A recipe's name, e.g. weibo, or a YAML file.")],
+    encoder: EncoderOption = "zh-small",
+    init: Annotated[
+        str, typer.Option(help="Pre-trained encoder to start from: none, DIR, or MENTION,CONTEXT.")
+    ] = "none",
+    seed: Annotated[int, typer.Option(help="Of everything random.")] = 1,
+    ckpt_path: Annotated[
+        str | None, typer.Option("--ckpt_path", help="'last' resumes the run.")
+    ] = None,
+) -> None:
+    """Train a decoupled model, save the best state on dev, and evaluate it on test.
+
+    Further options are LightningCLI's and override the recipe, e.g. --model.lr 1e-4 or
+    --trainer.max_epochs 3 or --trainer.devices 2.
+    """
+    if ckpt_path not in (None, "last"):
+        raise InputError(f"--ckpt_path takes 'last', not {ckpt_path!r}")
+    _needs_train_extra()
+    from decoupled_ner.training.unify import unify as run
+
+    run(
+        recipe,
+        encoder,
+        init=init,
+        seed=seed,
+        resume=ckpt_path == "last",
+        arguments=context.args,
+    )
+
+
+@app.command()
+def predict(
+    inputs: Annotated[
+        list[Path] | None, typer.Argument(help="Text files, a sentence a line; '-' for stdin.")
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Directory or hub id; by default the one trained last.")
+    ] = None,
+    text: Annotated[list[str] | None, typer.Option(help="A sentence; may be repeated.")] = None,
+    dataset: Annotated[str | None, typer.Option(help="Sentences of this data set's test.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Only so many sentences.")] = None,
+    output_format: Annotated[Output, typer.Option("--format")] = Output.jsonl,
+    output: Annotated[Path | None, typer.Option(help="A file; by default standard output.")] = None,
+    dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16.")] = "float32",
+) -> None:
+    """Find the entities of sentences."""
+    from decoupled_ner.data.conll import conll_lines
+    from decoupled_ner.data.files import write_lines
+    from decoupled_ner.data.jsonl import sentence_to_json
+    from decoupled_ner.inference.html import highlight_html, highlight_terminal
+
+    recognizer = _load_model(model, dtype)
+    sentences = _predicted(recognizer, islice(_lines_of(inputs, text, dataset), limit))
+    if output_format is Output.terminal:
+        for sentence in sentences:
+            Console(soft_wrap=True).print(highlight_terminal(sentence.text, sentence.entities))
+        return
+    lines: Iterator[str]
+    if output_format is Output.html:
+        lines = iter([highlight_html(list(sentences)).removesuffix("\n")])
+    elif output_format is Output.conll:
+        lines = conll_lines(sentences, "BIO")
+    else:
+        lines = (json.dumps(sentence_to_json(s), ensure_ascii=False) for s in sentences)
+    if output is not None:
+        write_lines(lines, output)
+        return
+    for line in lines:
+        print(line)
+
+
+@app.command()
+def explain(
+    text: Annotated[str, typer.Argument(help="One sentence.")],
+    model: Annotated[str | None, typer.Option(help="Directory or hub id.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show every candidate of a sentence and what the three classifiers say of it."""
+    from dataclasses import asdict
+
+    from rich.table import Table
+
+    scored = _load_decoupled(model).explain(text)
+    if as_json:
+        print(json.dumps([asdict(candidate) for candidate in scored], ensure_ascii=False))
+        return
+    table = Table("candidate", "at", "label", "global", "mention only", "context only", "sources")
+    for c in scored:
+        best = [_best(view) for view in (c.global_, c.mention, c.context)]
+        table.add_row(c.text, f"{c.start}–{c.end}", c.label, *best, " ".join(c.sources))
+    Console().print(table)
+
+
+@app.command()
+def evaluate(
+    model: Annotated[str, typer.Argument(help="Directory or hub id.")],
+    dataset: Annotated[str, typer.Option(help="Name or path of a data set.")],
+    split: str = "test",
+    html: Annotated[Path | None, typer.Option(help="Write a report page here.")] = None,
+    bootstrap: Annotated[int, typer.Option(help="Resamples for 95% intervals; 0 for none.")] = 1000,
+    dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16.")] = "float32",
+    as_json: AsJson = False,
+) -> None:
+    """Score a model on a data set: by type, by kind of error, seen and unseen mentions."""
+    from decoupled_ner.data.catalog import load_dataset
+    from decoupled_ner.inference.evaluate import render
+    from decoupled_ner.inference.html import write_report
+    from decoupled_ner.inference.measure import measure
+
+    recognizer, data = _load_model(model, dtype), load_dataset(dataset)
+    evaluation, seconds = measure(recognizer, data, split, bootstrap=bootstrap)
+    if html is not None:
+        facts = {"model": model, "dataset": data.name, "split": split}
+        write_report(evaluation, html, facts=facts)
+    facts_json = {"model": model, "dataset": data.name, "split": split, "seconds": seconds}
+    show({**facts_json, **evaluation.to_dict()}, as_json, lambda _: render(evaluation))
+
+
+@data_app.command("report")
+def data_report(
+    name: Annotated[str, typer.Argument(help="Name or path of a data set.")],
+    as_json: AsJson = False,
+) -> None:
+    """Counts, lengths, duplicates and leakage between the splits of a data set."""
+    from decoupled_ner.data.catalog import load_dataset
+    from decoupled_ner.data.report import dataset_report, render
+
+    show(dataset_report(load_dataset(name)), as_json, render)
+
+
+@candidates_app.command("report")
+def candidates_report(
+    dataset: Annotated[str, typer.Option(help="Name or path of a data set.")],
+    split: str = "dev",
+    model: Annotated[
+        str | None, typer.Option(help="Take this model's generators instead of a recipe's.")
+    ] = None,
+    recipe: Annotated[
+        str | None, typer.Option(help="Name or path of a recipe; by default the data set's.")
+    ] = None,
+    ltp: Annotated[str | None, typer.Option(help="Add LTP nouns, from a hub id or folder.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Recall, candidates a sentence, F1 ceiling and cost of each generator and of all."""
+    from decoupled_ner.candidates.report import candidate_report, render
+    from decoupled_ner.candidates.union import Union
+    from decoupled_ner.data.catalog import load_dataset
+
+    sentences = load_dataset(dataset).split(split)
+    union = (
+        _load_decoupled(model).generator
+        if model
+        else _recipe_union(recipe or dataset.partition(":")[0])
+    )
+    if ltp is not None:
+        from decoupled_ner.candidates.merged import MergedNeighbours
+        from decoupled_ner.candidates.nouns import LtpNouns
+
+        merged = MergedNeighbours("ltp", model=ltp)
+        union = Union([*union.generators, LtpNouns(ltp), merged], union.max_length)
+    show(candidate_report(sentences, union, progress=not as_json), as_json, render)
+
+
+def _load_model(name: str | None, dtype: str) -> Recognizer:
+    from decoupled_ner.inference.load import load_model
+
+    if dtype not in ("float32", "bfloat16", "float16"):
+        raise InputError(f"--dtype takes float32, bfloat16 or float16, not {dtype!r}")
+    return load_model(name, dtype=dtype)  # type: ignore[arg-type]
+
+
+def _load_decoupled(name: str | None) -> DecoupledNER:
+    from decoupled_ner.inference.load import load_model
+    from decoupled_ner.inference.model import DecoupledNER
+
+    model = load_model(name)
+    if not isinstance(model, DecoupledNER):
+        raise InputError(f"{name}: a tagger has no candidates; give a decoupled model")
+    return model
+
+
+def _lines_of(
+    inputs: list[Path] | None, texts: list[str] | None, dataset: str | None
+) -> Iterator[str]:
+    """The sentences to read: ``--text``, a data set's test, files line by line, ``-`` for stdin."""
+    if not inputs and not texts and not dataset:
+        raise InputError("nothing to read: give files, '-' for standard input, or --text")
+    yield from texts or ()
+    if dataset:
+        from decoupled_ner.data.catalog import load_dataset
+
+        yield from (sentence.text for sentence in load_dataset(dataset).split("test"))
+    for path in inputs or ():
+        if str(path) == "-":
+            yield from (line.rstrip("\r\n") for line in sys.stdin)
+            continue
+        if not path.is_file():
+            raise InputError(f"{path}: no such file")
+        with path.open(encoding="utf-8", newline="\n") as file:
+            try:
+                yield from (line.rstrip("\r\n") for line in file)
+            except UnicodeDecodeError as error:
+                raise InputError(f"{path}: not UTF-8 at byte {error.start}") from error
+
+
+def _predicted(recognizer: Recognizer, lines: Iterable[str]) -> Iterator[Sentence]:
+    """Each line with its entities, in order, as they come."""
+    kept, read = tee(lines)
+    for text, entities in zip(kept, recognizer.predict_stream(read), strict=True):
+        yield Sentence(text, tuple(entities))
+
+
+def _recipe_union(recipe: str) -> Union:
+    """The generators that a recipe for the small encoder names."""
+    import yaml
+
+    from decoupled_ner.candidates.registry import generator_from_config
+    from decoupled_ner.candidates.union import Union
+    from decoupled_ner.locations import find_recipe
+
+    path = find_recipe("unify", recipe, small=True)
+    config = yaml.safe_load(path.read_text(encoding="utf-8"))["data"]["candidates"]
+    generator = generator_from_config(config)
+    return generator if isinstance(generator, Union) else Union([generator])
+
+
+def _needs_train_extra() -> None:
+    try:
+        import jsonargparse  # noqa: F401
+        import pytorch_lightning  # noqa: F401
+    except ImportError as error:
+        raise InputError(
+            f"training needs {error.name}: pip install 'decoupled-ner[train]'"
+        ) from error
+
+
+def _best(distribution: dict[str, float]) -> str:
+    label = max(distribution, key=distribution.__getitem__)
+    return f"{label} {distribution[label]:.2f}"
+
+
+def main() -> None:
+    """Run a command; a mistake of the user's is one line and status 2."""
+    try:
+        app(standalone_mode=True)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of our output has gone, e.g. `head`
+
+
+if __name__ == "__main__":
+    main()

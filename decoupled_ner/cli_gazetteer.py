@@ -1,0 +1,132 @@
+"""``decoupled-ner gazetteer …``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console, RenderableType
+
+from decoupled_ner.types import InputError
+
+if TYPE_CHECKING:
+    from decoupled_ner.gazetteer import Gazetteer
+
+gazetteer_app = typer.Typer(help="Build, look into and change gazetteers.", no_args_is_help=True)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+
+
+def show(
+    content: dict[str, Any], as_json: bool, render: Callable[[dict[str, Any]], RenderableType]
+) -> None:
+    """Print for people or for programs."""
+    if as_json:
+        print(json.dumps(content, ensure_ascii=False))
+    else:
+        Console().print(render(content))
+
+
+@gazetteer_app.command("build")
+def gazetteer_build(
+    output: Annotated[Path, typer.Argument(help="The gazetteer's folder.")],
+    sources: Annotated[
+        Path | None, typer.Option(help="A sources file; by default the seed dictionaries.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Build a gazetteer from dictionaries."""
+    from rich.progress import Progress
+
+    from decoupled_ner.gazetteer.build import build_gazetteer
+    from decoupled_ner.gazetteer.render import render_build
+    from decoupled_ner.locations import find_recipe
+
+    with Progress(console=Console(stderr=True), disable=as_json) as bar:
+        task = bar.add_task("reading", total=None)
+        manifest = build_gazetteer(
+            sources or find_recipe("gazetteers", "sources"),
+            output,
+            lambda done, total, name: bar.update(
+                task, completed=done, total=total, description=name
+            ),
+        )
+    show(manifest, as_json, render_build)
+
+
+@gazetteer_app.command("report")
+def gazetteer_report(
+    gazetteer: Path,
+    dataset: Annotated[
+        str | None, typer.Option(help="Also coverage and conflict against this data set.")
+    ] = None,
+    split: str = "test",
+    fold: Annotated[
+        list[str] | None, typer.Option(help="Rename a type on both sides, e.g. GPE=LOC.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Counts by type, conflicts with examples, coverage and conflict against a data set."""
+    from decoupled_ner.data.catalog import load_dataset
+    from decoupled_ner.gazetteer.render import render_agreement, render_report
+    from decoupled_ner.gazetteer.report import agreement, report
+
+    loaded = _gazetteer(gazetteer)
+    if dataset is None:
+        show(report(loaded), as_json, render_report)
+        return
+    renamed = dict(_pair(item) for item in fold or ())
+    sentences = load_dataset(dataset).split(split)
+    show(agreement(loaded, sentences, renamed), as_json, render_agreement)
+
+
+@gazetteer_app.command("diff")
+def gazetteer_diff(old: Path, new: Path, as_json: AsJson = False) -> None:
+    """What changed from one gazetteer to another."""
+    from decoupled_ner.gazetteer.render import render_diff
+    from decoupled_ner.gazetteer.report import diff
+
+    show(diff(_gazetteer(old), _gazetteer(new)), as_json, render_diff)
+
+
+@gazetteer_app.command("lookup")
+def gazetteer_lookup(gazetteer: Path, mention: str, as_json: AsJson = False) -> None:
+    """What each source says of a mention."""
+    from decoupled_ner.gazetteer.render import render_lookup
+    from decoupled_ner.gazetteer.report import lookup
+
+    show(lookup(_gazetteer(gazetteer), mention), as_json, render_lookup)
+
+
+@gazetteer_app.command("add")
+def gazetteer_add(gazetteer: Path, mention: str, label: str, as_json: AsJson = False) -> None:
+    """Say that a mention is of a type; outweighs the dictionaries."""
+    from decoupled_ner.gazetteer.edit import add
+    from decoupled_ner.gazetteer.render import render_lookup
+
+    show(add(gazetteer, mention, label), as_json, render_lookup)
+
+
+@gazetteer_app.command("remove")
+def gazetteer_remove(gazetteer: Path, mention: str, as_json: AsJson = False) -> None:
+    """Take a mention out."""
+    from decoupled_ner.gazetteer.edit import remove
+    from decoupled_ner.gazetteer.render import render_lookup
+
+    show(remove(gazetteer, mention), as_json, render_lookup)
+
+
+def _gazetteer(path: Path) -> Gazetteer:
+    from decoupled_ner.gazetteer import load_gazetteer
+
+    return load_gazetteer(path)
+
+
+def _pair(item: str) -> tuple[str, str]:
+    name, equals, value = item.partition("=")
+    if not equals:
+        raise InputError(f"--fold takes OLD=NEW, not {item!r}")
+    return name, value

@@ -1,0 +1,22 @@
+"""Distant supervision: raw text labelled by a gazetteer. Its labels are noisy, never gold."""
+
+from decoupled_ner.data.distant.audit import noise_audit
+from decoupled_ner.data.distant.audit_page import audit_html, render_audit, write_audit
+from decoupled_ner.data.distant.engines import Engine
+from decoupled_ner.data.distant.reader import DistantReader, NoisySentence, read_distant
+from decoupled_ner.data.distant.run import Progress, label_texts
+from decoupled_ner.data.distant.settings import DistantSettings
+
+__all__ = [
+    "DistantReader",
+    "DistantSettings",
+    "Engine",
+    "NoisySentence",
+    "Progress",
+    "audit_html",
+    "label_texts",
+    "noise_audit",
+    "read_distant",
+    "render_audit",
+    "write_audit",
+]

@@ -1,0 +1,78 @@
+"""``manifest.json``: what a folder of shards was made of, and whether it is whole."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from decoupled_ner.types import InputError
+
+FILE_NAME = "manifest.json"
+FORMAT = "decoupled-ner distant 1"
+
+#: What must be the same for a run to be taken up again.
+_IDENTITY = ("settings", "gazetteer", "texts")
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a finished folder.
+
+    Raises:
+        InputError: there is none, it is damaged, or the run has not finished.
+    """
+    manifest = _read(folder)
+    if manifest is None:
+        raise InputError(f"{folder}: no {FILE_NAME} here; make the folder with distant supervision")
+    if not manifest.get("complete"):
+        raise InputError(f"{folder}: not finished; run the command that began it again")
+    return manifest
+
+
+def begin(folder: Path, identity: Mapping[str, Any]) -> dict[str, Any]:
+    """Take up the run of ``folder``, or begin it; the answer is its manifest.
+
+    Raises:
+        InputError: the folder holds another run, or shards of none.
+    """
+    manifest = _read(folder)
+    if manifest is None:
+        if any(folder.glob("part-*")):
+            raise InputError(f"{folder}: holds shards without a {FILE_NAME}; choose another folder")
+        folder.mkdir(parents=True, exist_ok=True)
+        manifest = {"format": FORMAT, "complete": False, **identity}
+        write_manifest(folder, manifest)
+        return manifest
+    for key in _IDENTITY:
+        if manifest.get(key) != json.loads(json.dumps(identity[key])):
+            raise InputError(
+                f"{folder}: holds a run with another value of {key!r}; choose another folder, or"
+                " delete this one"
+            )
+    return manifest
+
+
+def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
+    """Write beside, then rename."""
+    beside = folder / f".{FILE_NAME}.{os.getpid()}.tmp"
+    try:
+        beside.write_text(json.dumps(manifest, ensure_ascii=False, indent=2) + "\n", "utf-8")
+        beside.replace(folder / FILE_NAME)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise InputError(f"{folder}: can't be written ({error.strerror or error})") from error
+
+
+def _read(folder: Path) -> dict[str, Any] | None:
+    path = folder / FILE_NAME
+    if not path.is_file():
+        return None
+    try:
+        manifest: Any = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: can't be read ({error}): delete the folder") from error
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        raise InputError(f"{path}: not a manifest of this version: choose another folder")
+    return manifest

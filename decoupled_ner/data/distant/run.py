@@ -1,0 +1,163 @@
+"""From text files and a gazetteer to a folder of labelled sentences."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from decoupled_ner.data.distant.caps import Thin, plan_thinning
+from decoupled_ner.data.distant.engines import Engine, run
+from decoupled_ner.data.distant.labeller import Labeller
+from decoupled_ner.data.distant.manifest import begin, write_manifest
+from decoupled_ner.data.distant.settings import DistantSettings
+from decoupled_ner.data.distant.shards import Counts, read_counts
+from decoupled_ner.data.distant.texts import TextFile, text_files
+from decoupled_ner.data.distant.work import FinishShard, MatchBlock, MissingBlocks
+from decoupled_ner.data.files import sha256_of
+from decoupled_ner.gazetteer import Gazetteer, load_gazetteer
+
+#: Called with how much is done, how much there is to do, and what is going on.
+Progress = Callable[[int, int, str], None]
+
+_STAGED = "staged"
+
+
+def label_texts(
+    texts: Sequence[str | Path],
+    gazetteer: Gazetteer | str | Path,
+    output: str | Path,
+    settings: DistantSettings | None = None,
+    *,
+    processes: int = 1,
+    engine: Engine = "local",
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Label text files with a gazetteer and write Parquet shards and a manifest to ``output``.
+
+    Text is read as a stream: memory does not grow with it. The rows, their order and their
+    division into shards depend on texts, gazetteer and settings alone. Interrupted at any time,
+    the same call goes on where it was; when all is there, it returns at once. While a cap
+    (``max_occurrences``) is applied, the output takes twice its space on disk.
+
+    With several processes a script needs the usual ``if __name__ == "__main__":``.
+
+    Args:
+        texts: UTF-8 files, ``.xz`` or ``.gz`` or plain, in which each line is a text; of
+            ``.jsonl`` files the field ``text`` of each line.
+        gazetteer: or the path of one: a compiled folder or a dictionary file.
+        output: a folder; it is made.
+        processes: how many work at a time.
+        engine: ``local`` or ``ray``.
+
+    Returns:
+        The manifest: settings, checksums, versions, the shards with their number of sentences, and
+        counts over all: what was read and written, entities by type, doubtful regions by reason.
+
+    Raises:
+        InputError: a text or the gazetteer is missing or malformed, nothing in the gazetteer
+            passes the rules, or ``output`` holds another run.
+    """
+    output, settings = Path(output), settings or DistantSettings()
+    files = text_files(texts)
+    if not isinstance(gazetteer, Gazetteer):
+        gazetteer = load_gazetteer(gazetteer)
+    manifest = begin(output, _identity(files, gazetteer, settings))
+    if not manifest["complete"]:
+        labeller = Labeller.build(gazetteer, settings)
+        _Run(files, labeller, output, settings, engine, processes, progress)()
+        manifest |= {"complete": True, **_summary(output)}
+        write_manifest(output, manifest)
+    shutil.rmtree(output / _STAGED, ignore_errors=True)
+    return manifest
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """One call of `label_texts` that has work to do."""
+
+    files: Sequence[TextFile]
+    labeller: Labeller
+    output: Path
+    settings: DistantSettings
+    engine: Engine
+    processes: int
+    progress: Progress | None
+
+    def __call__(self) -> None:
+        for leftover in self.output.glob("**/.part-*.tmp"):  # of a killed run
+            leftover.unlink(missing_ok=True)
+        cap = self.settings.max_occurrences
+        if cap is None:
+            self._match(self.output, staged=False)
+        else:
+            self._match(self.output / _STAGED, staged=True)
+            self._finish(cap)
+
+    def _match(self, folder: Path, *, staged: bool) -> None:
+        """Match every block that has no shard in ``folder``."""
+        folder.mkdir(exist_ok=True)
+        missing = MissingBlocks(self.settings.shard_bytes, folder)
+        work = MatchBlock(self.labeller, self.settings, folder, staged)
+        total = sum(file.path.stat().st_size for file in self.files)
+        done = run(self.files, missing, work, self.engine, self.processes)
+        self._show(done, total, "matching")
+
+    def _finish(self, cap: int) -> None:
+        """Make the shards out of the staged ones."""
+        staged = sorted((self.output / _STAGED).glob("part-*.parquet"))
+        work = FinishShard(self.labeller, cap, self.settings.keep_unlabelled, self.output)
+        tasks = (
+            thin
+            for thin in plan_thinning(staged, len(self.labeller.mentions), cap)
+            if not (self.output / thin.staged.name).exists()
+        )
+        done = run(tasks, _itself, work, self.engine, self.processes)
+        self._show(done, len(staged), "applying the cap")
+
+    def _show(self, positions: Iterable[int], total: int, what: str) -> None:
+        """Run through the results, which come in any order, and tell of the furthest."""
+        furthest = 0
+        for position in positions:
+            furthest = max(furthest, position)
+            if self.progress:
+                self.progress(furthest, total, what)
+        if self.progress:
+            self.progress(total, total, what)
+
+
+def _itself(task: Thin) -> Iterator[Thin]:
+    yield task
+
+
+def _identity(
+    files: Sequence[TextFile], gazetteer: Gazetteer, settings: DistantSettings
+) -> dict[str, Any]:
+    """What a run is known by, as the manifest has it."""
+    return {
+        "settings": asdict(settings),
+        "gazetteer": {"mentions": len(gazetteer), "digest": gazetteer.digest},
+        "texts": [
+            {
+                "source": file.name,
+                "bytes": file.path.stat().st_size,
+                "sha256": sha256_of(file.path),
+            }
+            for file in files
+        ],
+        "versions": {name: version(name) for name in ("decoupled-ner", "daachorse", "pyarrow")},
+    }
+
+
+def _summary(output: Path) -> dict[str, Any]:
+    """The shards and what is in all of them, from their own metadata."""
+    total = Counts()
+    shards = []
+    for path in sorted(output.glob("part-*.parquet")):
+        counts = read_counts(path)
+        shards.append({"name": path.name, "sentences": counts.sentences})
+        total += counts
+    return {**total.as_dict(), "shards": shards}

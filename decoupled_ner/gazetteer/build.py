@@ -1,0 +1,181 @@
+"""Building a gazetteer from the dictionaries of a sources file."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from decoupled_ner.gazetteer.entries import Entry
+from decoupled_ner.gazetteer.gazetteer import Gazetteer
+from decoupled_ner.gazetteer.normalise import Normaliser
+from decoupled_ner.gazetteer.parquet import write_parquet
+from decoupled_ner.gazetteer.places import PlaceSuffixes
+from decoupled_ner.gazetteer.readers import Row, fail, read_rows
+from decoupled_ner.gazetteer.sources import PLACE, Plan, Source, checksum, load_sources, locate
+from decoupled_ner.types import InputError
+
+MANIFEST = "build.json"
+
+#: Called with the number of sources done, of all sources, and what comes next.
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass(slots=True)
+class SourceCount:
+    """What became of one source's rows: ``kept`` by type, ``dropped`` by reason."""
+
+    name: str
+    licence: str
+    sha256: str
+    rows: int = 0
+    kept: Counter[str] = field(default_factory=Counter)
+    dropped: Counter[str] = field(default_factory=Counter)
+    first_malformed: str | None = None
+
+    def malformed(self, error: InputError) -> None:
+        """Count a line that could not be read, and remember the first."""
+        self.dropped["malformed"] += 1
+        self.first_malformed = self.first_malformed or str(error)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values; `dataclasses.asdict` garbles counters."""
+        return {
+            "name": self.name,
+            "licence": self.licence,
+            "sha256": self.sha256,
+            "rows": self.rows,
+            "kept": dict(self.kept),
+            "dropped": dict(self.dropped),
+            "first_malformed": self.first_malformed,
+        }
+
+
+class _Typing:
+    """Turns the rows of one source into entries, and counts what it drops."""
+
+    def __init__(
+        self,
+        source: Source,
+        count: SourceCount,
+        normaliser: Normaliser,
+        places: PlaceSuffixes | None,
+    ) -> None:
+        self._source, self._count = source, count
+        self._normaliser, self._places = normaliser, places
+
+    def entries(self, row: Row) -> Iterator[Entry]:
+        """The entry of a row and that of its short form, where they are kept."""
+        self._count.rows += 1
+        if row.count is not None and row.count < self._source.min_count:
+            self._count.dropped["too rare"] += 1
+            return
+        mention = self._normaliser.form(row.mention)
+        fault = self._normaliser.fault(mention)
+        label = None if fault else self._type(mention, row.tag)
+        if label is None:
+            self._count.dropped[fault or "no type"] += 1
+            return
+        self._count.kept[label] += 1
+        yield Entry(mention, label, self._source.name, self._source.weight)
+        short = self._short_form(mention)
+        if short is not None and self._normaliser.fault(short) is None:
+            self._count.kept[label] += 1
+            yield Entry(short, label, self._source.name, self._source.weight / 2)
+
+    def _type(self, mention: str, tag: str | None) -> str | None:
+        source = self._source
+        label = source.type or (source.tags.get(tag or "") if source.tags else tag)
+        if label != PLACE:
+            return label
+        return (self._places and self._places.type_of(mention)) or source.default_type
+
+    def _short_form(self, mention: str) -> str | None:
+        endings = [ending for ending in self._source.short_forms if mention.endswith(ending)]
+        return mention.removesuffix(max(endings, key=len)) if endings else None
+
+
+def build_entries(
+    plan: Plan, counts: list[SourceCount], progress: Progress | None = None
+) -> Iterator[Entry]:
+    """The entries of every source in turn, as a stream; ``counts`` grows by one a source.
+
+    A mention that a source lists twice under one type is given once.
+
+    Raises:
+        InputError: a source is missing, has another checksum or is malformed.
+    """
+    normaliser = Normaliser(plan.rules)
+    suffixes = plan.rules.place_suffixes
+    places = PlaceSuffixes.load(suffixes) if suffixes else None
+    for number, source in enumerate(plan.sources):
+        if progress:
+            progress(number, len(plan.sources), f"reading {source.name}")
+        path = locate(source, plan.folder)
+        count = SourceCount(source.name, source.licence, checksum(path))
+        counts.append(count)
+        typing = _Typing(source, count, normaliser, places)
+        seen: set[tuple[str, str]] = set()
+        rows = read_rows(path, source.format, count.malformed if source.lenient else fail)
+        for row in islice(rows, source.skip_rows, None):
+            for entry in typing.entries(row):
+                if (entry.mention, entry.label) not in seen:
+                    seen.add((entry.mention, entry.label))
+                    yield entry
+    if progress:
+        progress(len(plan.sources), len(plan.sources), "compiling")
+
+
+def build_gazetteer(
+    sources: str | Path, directory: str | Path, progress: Progress | None = None
+) -> dict[str, Any]:
+    """Build ``directory`` from a sources file: gazetteer, Parquet and manifest.
+
+    Returns the manifest: the rules, what became of each source's rows, the checksums, and the
+    number of mentions by most probable type. The gazetteer itself is written last, so a reader
+    that finds it finds the others too.
+
+    Raises:
+        InputError: the sources file or a source is wrong, or no entity came of it.
+    """
+    plan = load_sources(sources)
+    counts: list[SourceCount] = []
+    gazetteer = Gazetteer.from_entries(build_entries(plan, counts, progress))
+    if not len(gazetteer):
+        raise InputError(f"{sources}: no entity came of these sources: look at their types")
+    manifest: dict[str, Any] = {
+        "sources_file": Path(sources).name,
+        "sources_sha256": checksum(Path(sources)),
+        "rules": {
+            key: value.name if isinstance(value, Path) else value
+            for key, value in asdict(plan.rules).items()
+        },
+        "sources": [count.as_dict() for count in counts],
+        "types": dict(Counter(gazetteer.best_labels)),
+        "mentions": len(gazetteer),
+        "words": len(gazetteer.words),
+        "digest": gazetteer.digest,
+        "versions": {name: version(name) for name in ("decoupled-ner", "daachorse")},
+    }
+    write_gazetteer(gazetteer, directory, manifest)
+    return manifest
+
+
+def write_gazetteer(
+    gazetteer: Gazetteer, directory: str | Path, manifest: dict[str, Any] | None = None
+) -> None:
+    """Write the Parquet, the manifest where there is one, and last the gazetteer itself."""
+    directory = Path(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    write_parquet(gazetteer.table, directory / "entries.parquet")
+    if manifest is not None:
+        beside = directory / f"{MANIFEST}.{os.getpid()}.tmp"
+        beside.write_text(json.dumps(manifest, ensure_ascii=False, indent=2) + "\n", "utf-8")
+        beside.replace(directory / MANIFEST)
+    gazetteer.save(directory)

@@ -1,0 +1,33 @@
+"""A gazetteer from whatever a path names: a compiled folder or a dictionary file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from decoupled_ner.gazetteer.entries import UNTYPED, Entry
+from decoupled_ner.gazetteer.gazetteer import Gazetteer
+from decoupled_ner.gazetteer.readers import read_rows
+
+
+def load_gazetteer(paths: str | Path | Sequence[str | Path]) -> Gazetteer:
+    """One gazetteer of compiled folders and dictionary files (see `readers.FORMATS`).
+
+    A file's own types are kept as they are, counts are not read as weights: every entry of a
+    dictionary file weighs 1, and `UNTYPED` is its type where the file names none.
+
+    Raises:
+        InputError: nothing is there, or it is malformed.
+    """
+    listed = [paths] if isinstance(paths, str | Path) else list(paths)
+    if len(listed) == 1 and Path(listed[0]).is_dir():
+        return Gazetteer.load(listed[0])
+    return Gazetteer.from_entries(entry for path in listed for entry in _entries(Path(path)))
+
+
+def _entries(path: Path) -> Iterator[Entry]:
+    if path.is_dir():
+        yield from Gazetteer.load(path)
+    else:
+        for row in read_rows(path):
+            yield Entry(row.mention, row.tag or UNTYPED, path.stem)

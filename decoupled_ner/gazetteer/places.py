@@ -1,0 +1,53 @@
+"""Splitting lists of all kinds of places into types, by how their names end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from decoupled_ner.types import InputError
+
+
+class PlaceSuffixes:
+    """Type of a place by the longest suffix of its name that a rule knows.
+
+    The rules are data: YAML of ``type: [suffix, ...]``. A name that is a suffix and nothing more
+    (*大街*) names no place.
+    """
+
+    def __init__(self, rules: dict[str, list[str]]) -> None:
+        self._type_of = {suffix: label for label, suffixes in rules.items() for suffix in suffixes}
+        self._lengths = sorted({len(suffix) for suffix in self._type_of}, reverse=True)
+
+    @classmethod
+    def load(cls, path: Path) -> PlaceSuffixes:
+        """Read the rules.
+
+        Raises:
+            InputError: the file is missing, is not such YAML, or has one suffix under two types.
+        """
+        try:
+            rules: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            what = " ".join(str(error).split())
+            raise InputError(f"{path}: cannot read place suffixes ({what})") from error
+        if not isinstance(rules, dict) or not all(
+            isinstance(suffixes, list) and all(isinstance(suffix, str) for suffix in suffixes)
+            for suffixes in rules.values()
+        ):
+            raise InputError(f"{path}: expected 'TYPE: [suffix, ...]' lines")
+        seen: set[str] = set()
+        for suffix in (suffix for suffixes in rules.values() for suffix in suffixes):
+            if suffix in seen:
+                raise InputError(f"{path}: suffix {suffix!r} stands twice: keep it under one type")
+            seen.add(suffix)
+        return cls(rules)
+
+    def type_of(self, name: str) -> str | None:
+        """The type of ``name``, None when no rule knows its ending."""
+        for length in self._lengths:
+            if length < len(name) and (label := self._type_of.get(name[-length:])):
+                return label
+        return None

@@ -1,0 +1,42 @@
+"""What every loaded model does, whatever its kind."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+
+from decoupled_ner.types import Candidate, Entity, InputError
+
+
+class Recognizer(ABC):
+    """Finds entities in sentences. Thread-safe; what else is in a batch changes no answer."""
+
+    @abstractmethod
+    def recognize(
+        self, sentences: Sequence[str]
+    ) -> tuple[list[list[Entity]], list[list[Candidate]] | None]:
+        """The entities of each sentence by position, and the candidates they were chosen from;
+        None for a model that needs no candidates."""
+
+    def predict_batch(self, sentences: Sequence[str]) -> list[list[Entity]]:
+        """The entities of many sentences, N in, N out; offsets count characters as given.
+
+        Raises:
+            InputError: ``sentences`` is a single string, or holds something else than strings.
+        """
+        if isinstance(sentences, str) or not all(isinstance(text, str) for text in sentences):
+            raise InputError("predict_batch takes a list of strings; predict_regions takes one")
+        return self.recognize(sentences)[0] if sentences else []
+
+    def predict_regions(self, sentence: str) -> list[Entity]:
+        """The entities of one sentence."""
+        return self.predict_batch([sentence])[0]
+
+    def predict_stream(
+        self, sentences: Iterable[str], *, batch_size: int = 64
+    ) -> Iterator[list[Entity]]:
+        """The entities of each sentence in turn, holding ``batch_size`` sentences in memory."""
+        iterator = iter(sentences)
+        while batch := list(islice(iterator, batch_size)):
+            yield from self.predict_batch(batch)

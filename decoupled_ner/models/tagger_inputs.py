@@ -1,0 +1,162 @@
+"""Texts → a tagger's batches, and its tags → spans of characters of the text as given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from transformers import PreTrainedTokenizerBase
+
+from decoupled_ner.labels import Span
+from decoupled_ner.models.embeddings import Vocabulary
+from decoupled_ner.models.encoder import load_tokenizer
+from decoupled_ner.models.lexicon import Lexicon
+from decoupled_ner.models.pieces import Piece, collate_pieces, pad, whole_piece
+from decoupled_ner.models.tagger import IGNORED, TaggerConfig
+from decoupled_ner.models.tags import TagSet
+from decoupled_ner.models.units import (
+    TokenizedUnits,
+    UnitTokenizer,
+    split_units,
+    windows,
+)
+from decoupled_ner.types import Entity
+
+_VOCABULARIES = ("units", "bigrams", "characters")
+_LEXICON = "lexicon.tsv"
+
+
+class TaggedUnits(NamedTuple):
+    """Gold tags of a text's units, and the entities that the units can't express."""
+
+    tags: list[int]
+    lost: tuple[Entity, ...]
+
+
+@dataclass(frozen=True)
+class TaggerInputs:
+    """All that a tagger needs beside its weights: how texts become features. Thread-safe.
+
+    Each input of ``config`` has its source here: the encoder its tokenizer, the embeddings of
+    units, bigrams and characters their vocabularies by those names, SoftLexicon its lexicon.
+    """
+
+    config: TaggerConfig
+    tokenizer: PreTrainedTokenizerBase | None = None
+    vocabularies: dict[str, Vocabulary] = field(default_factory=dict)
+    lexicon: Lexicon | None = None
+    _split: UnitTokenizer | None = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        split = None
+        if self.tokenizer is not None:
+            split = UnitTokenizer(self.tokenizer, self.config.units)
+        object.__setattr__(self, "_split", split)
+
+    @property
+    def tags(self) -> TagSet:
+        """The tags that are predicted."""
+        return self.config.tag_set
+
+    def encode(self, text: str) -> list[Piece]:
+        """The text as windows of at most ``max_tokens``, in order; ``[]`` where it has no units."""
+        tokenized = self._tokenize(text)
+        if not len(tokenized.units):
+            return []
+        whole = whole_piece(text, tokenized, self.vocabularies, self.lexicon)
+        if self.tokenizer is None:
+            ones = np.ones(len(whole), np.int64)
+            return [whole.cut(window) for window in windows(ones, self.config.max_tokens)]
+        limit = self._window_limit()
+        behind = np.append(tokenized.first[1:], len(tokenized.tokens))
+        ends = int(self.tokenizer.cls_token_id), int(self.tokenizer.sep_token_id)
+        return [
+            whole.cut(window).with_tokens(tokenized, limit, *ends)
+            for window in windows(behind - tokenized.first, limit)
+        ]
+
+    def tag(self, text: str, entities: Iterable[Entity]) -> TaggedUnits:
+        """Gold tags of the text's units. An entity that does not begin and end with a unit, or that
+        overlaps one before it, is lost; of two that begin together the longer one stays.
+
+        Raises:
+            InputError: an entity's type is not among the labels.
+        """
+        units = self._tokenize(text).units
+        starts = {int(start): unit for unit, start in enumerate(units[:, 0])}
+        ends = {int(end): unit + 1 for unit, end in enumerate(units[:, 1])}
+        spans: list[Span] = []
+        lost = []
+        for entity in sorted(entities, key=lambda e: (e.start, -e.end)):
+            first, last = starts.get(entity.start), ends.get(entity.end)
+            taken = spans[-1][1] if spans else 0
+            if first is None or last is None or first < taken:
+                lost.append(entity)
+            else:
+                spans.append((first, last, entity.label))
+        return TaggedUnits(self.tags.encode(spans, len(units)), tuple(lost))
+
+    def collate(
+        self,
+        pieces: Sequence[Piece],
+        tags: Sequence[Sequence[int]] | None = None,
+        allowed: Sequence[Tensor] | None = None,
+    ) -> dict[str, Tensor]:
+        """One padded batch (`tagger.Batch` says what is in it).
+
+        Args:
+            pieces: windows of one text or many.
+            tags: the tags of each piece's whole text, of which the piece takes its own.
+            allowed: the same for partial labels, (units of the text, T) bool each.
+        """
+        padding = int(self.tokenizer.pad_token_id) if self.tokenizer is not None else 0
+        batch = collate_pieces(pieces, padding)
+        if tags is not None:
+            own = [np.array(t[p.part]) for p, t in zip(pieces, tags, strict=True)]
+            batch["tags"] = pad(own, IGNORED)
+        if allowed is not None:
+            masks = [a[p.part] for p, a in zip(pieces, allowed, strict=True)]
+            batch["allowed"] = torch.nn.utils.rnn.pad_sequence(masks, True, True)
+        return batch
+
+    def save(self, directory: Path) -> None:
+        """Write tokenizer, vocabularies and lexicon."""
+        if self.tokenizer is not None:
+            self.tokenizer.save_pretrained(directory)
+        for name, vocabulary in self.vocabularies.items():
+            vocabulary.save(directory / f"{name}.json")
+        if self.lexicon is not None:
+            self.lexicon.save(directory / _LEXICON)
+
+    @classmethod
+    def load(cls, config: TaggerConfig, directory: Path) -> TaggerInputs:
+        """Read what `save` wrote.
+
+        Raises:
+            InputError: a file that the config asks for is missing or damaged.
+        """
+        dims = (config.unit_dim, config.bigram_dim, config.character_dim)
+        used = [name for name, dim in zip(_VOCABULARIES, dims, strict=True) if dim]
+        return cls(
+            config,
+            load_tokenizer(str(directory)) if config.encoder else None,
+            {name: Vocabulary.load(directory / f"{name}.json") for name in used},
+            Lexicon.load(directory / _LEXICON) if config.lexicon_dim else None,
+        )
+
+    def _tokenize(self, text: str) -> TokenizedUnits:
+        if self._split is not None:
+            return self._split(text)
+        nothing = np.zeros(0, np.int64)
+        return TokenizedUnits(split_units(text, self.config.units), nothing, nothing)
+
+    def _window_limit(self) -> int:
+        """Tokens of text a window may have. Two positions less than the encoder has, for the
+        special tokens, and two more, since RoBERTa counts its positions from 2."""
+        positions = (self.config.encoder or {}).get("max_position_embeddings") or 512
+        return max(1, min(self.config.max_tokens, int(positions) - 2) - 2)

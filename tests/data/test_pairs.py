@@ -1,0 +1,117 @@
+"""Regions as token ids: slices of one tokenisation equal tokenising each part by itself."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from transformers import RobertaTokenizer
+
+from decoupled_ner.data.pairs import PairEncoder, collate_pairs, length_buckets, pad_ids
+from decoupled_ner.models.encoder import load_tokenizer
+from decoupled_ner.types import Region
+
+AWKWARD = "篮协，。ab1é\u0301\u200d👨\u200d👩 \u3000\r\n\x00[MASK]Ａ１한ß\ue000\u00a0-_İΣς\ud800"
+TEXTS = st.text(
+    alphabet=st.one_of(st.sampled_from(AWKWARD), st.characters()), min_size=1, max_size=24
+)
+
+
+@pytest.fixture(scope="module")
+def pairs() -> PairEncoder:
+    return PairEncoder(load_tokenizer("zh-small"))
+
+
+@settings(max_examples=500)
+@given(text=TEXTS, data=st.data())
+def test_slices_equal_separate_tokenisation(pairs: PairEncoder, text: str, data: st.DataObject):
+    start = data.draw(st.integers(0, len(text) - 1))
+    region = Region(start, data.draw(st.integers(start + 1, len(text))))
+    assert pairs.encode(pairs.tokenize(text), region) == pairs.encode_plainly(text, region)
+
+
+def test_a_region_that_cuts_words_at_both_ends(pairs: PairEncoder):
+    text = "用iPhone15Pro拍照"
+    for start in range(len(text)):
+        for end in range(start + 1, len(text) + 1):
+            region = Region(start, end)
+            assert pairs.encode(pairs.tokenize(text), region) == pairs.encode_plainly(text, region)
+
+
+def test_mask_is_one_token_and_text_never_makes_one(pairs: PairEncoder):
+    text = "他写[MASK]和[SEP]给篮协"
+    pair = pairs.encode(pairs.tokenize(text), Region(15, 17))
+    assert pair.context.count(pairs.mask) == 1
+    assert pair.context[pair.mask_index] == pairs.mask
+    assert pair.context.count(pairs.sep) == 1 and pair.mention.count(pairs.sep) == 1
+    tokenizer = load_tokenizer("zh-small")
+    assert tokenizer.convert_ids_to_tokens(pair.mention) == ["[CLS]", "篮", "协", "[SEP]"]
+
+
+def test_long_context_becomes_a_window_around_the_mention():
+    pairs = PairEncoder(load_tokenizer("zh-small"), max_context_tokens=13)  # ten for text
+    text = "零一二三四五六七八九" * 10
+    tokens = pairs.tokenize(text)
+    ids = dict(zip(text, tokens.ids, strict=True))
+    middle = pairs.encode(tokens, Region(50, 52))
+    assert [ids[c] for c in "五六七八九"] == middle.context[1:6] and middle.mask_index == 6
+    assert [ids[c] for c in "二三四五六"] == middle.context[7:12]
+    # What one side does not need goes to the other.
+    first = pairs.encode(tokens, Region(0, 1))
+    assert first.mask_index == 1 and len(first.context) == 13
+    last = pairs.encode(tokens, Region(98, 99))
+    assert last.mask_index == 10 and len(last.context) == 13
+
+
+def test_long_mention_keeps_both_ends():
+    pairs = PairEncoder(load_tokenizer("zh-small"), max_mention_tokens=7)  # five for text
+    text = "零一二三四五六七八九"
+    tokens = pairs.tokenize(text)
+    ids = dict(zip(text, tokens.ids, strict=True))
+    mention = pairs.encode(tokens, Region(0, 10)).mention
+    assert mention == [pairs.cls, *(ids[c] for c in "零一二八九"), pairs.sep]
+
+
+def test_byte_level_tokenizers_keep_the_space_before_a_mention():
+    # A byte-level BPE with no merges: every byte is a token, a space is Ġ.
+    letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.Ġ"
+    vocabulary = {
+        token: index
+        for index, token in enumerate(["<s>", "<pad>", "</s>", "<unk>", "<mask>", *letters])
+    }
+    tokenizer = RobertaTokenizer(vocab=vocabulary, merges=[])
+    pairs = PairEncoder(tokenizer)
+    text = "go to Rome."
+    pair = pairs.encode(pairs.tokenize(text), Region(6, 10))
+    tokens = tokenizer.convert_ids_to_tokens(pair.mention)
+    assert tokens == ["<s>", "Ġ", "R", "o", "m", "e", "</s>"] or tokens == [
+        "<s>", "R", "o", "m", "e", "</s>"
+    ]  # fmt: skip
+    assert tokenizer.convert_ids_to_tokens(pair.context[pair.mask_index :]) == [
+        "<mask>", ".", "</s>"
+    ]  # fmt: skip
+
+
+def test_collate_pads_to_a_common_width(pairs: PairEncoder):
+    tokens = pairs.tokenize("王小明去上海")
+    batch = collate_pairs(
+        [pairs.encode(tokens, Region(0, 3)), pairs.encode(tokens, Region(4, 6))], pairs.pad, [1, 2]
+    )
+    assert batch.mention_ids.shape == (2, 8) and batch.context_ids.shape == (2, 8)
+    assert batch.mention_mask.tolist() == [[1, 1, 1, 1, 1, 0, 0, 0], [1, 1, 1, 1, 0, 0, 0, 0]]
+    assert batch.context_ids[0, batch.mask_index[0]] == pairs.mask
+    assert batch.labels is not None and batch.labels.tolist() == [1, 2]
+
+
+def test_pad_ids():
+    ids, mask = pad_ids([[5], [6, 7]], pad=0)
+    assert ids.shape == (2, 8) and ids[:, :3].tolist() == [[5, 0, 0], [6, 7, 0]]
+    assert mask.sum(dim=1).tolist() == [1, 2]
+
+
+@given(st.lists(st.integers(1, 50), max_size=40), st.integers(1, 100))
+def test_length_buckets_hold_every_index_once_within_budget(lengths: list[int], budget: int):
+    batches = list(length_buckets(lengths, budget))
+    assert sorted(i for batch in batches for i in batch) == list(range(len(lengths)))
+    for batch in batches:
+        assert len(batch) == 1 or len(batch) * max(lengths[i] for i in batch) <= budget

@@ -1,0 +1,189 @@
+"""A build from dictionaries to a folder: every rule once, and the real dictionaries."""
+
+from __future__ import annotations
+
+import json
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from rich.console import Console
+
+from decoupled_ner.gazetteer import Gazetteer
+from decoupled_ner.gazetteer.build import build_gazetteer
+from decoupled_ner.gazetteer.edit import add, remove
+from decoupled_ner.gazetteer.normalise import Normaliser, Rules
+from decoupled_ner.gazetteer.render import render_build
+from decoupled_ner.types import InputError
+
+GAZETTEERS = Path(__file__).parents[2] / "gazetteers"
+
+SOURCES = """
+rules:
+  min_length: 2
+  max_length: 6
+  stop_words: stop.txt
+  place_suffixes: suffixes.yaml
+sources:
+  - {name: people, path: people.txt, format: word-tag-count, tags: {nr: PER}, min_count: 2,
+     licence: MIT}
+  - {name: places, path: places.txt, format: txt, type: place, default_type: GPE, skip_rows: 1,
+     short_forms: [市, 地区], licence: MIT}
+  - {name: firms, path: firms.txt, format: word-count, type: ORG, weight: 0.3, lenient: true,
+     licence: MIT}
+  - {name: words, path: words.txt, format: txt, type: O, weight: 0.5, licence: MIT}
+"""
+FILES = {
+    "stop.txt": "市辖区\n",
+    "suffixes.yaml": "GPE: [市, 县]\nLOC: [山]\nORG: [医院]\n",
+    "people.txt": "王小明 nr 5\n李雷 nr 1\n北京 ns 9\n甲 nr 7\n",
+    "places.txt": "header\n九江市\n庐山\n庐山\n第一医院\n纽约\n市辖区\n"
+    "某某市辖区市辖区市\nＡ１２市(旧称)\n",
+    "firms.txt": "苹果\t5\n发展\t2\n坏行\t3?\n123\t4\n王小明\t1\n",
+    "words.txt": "发展\n快乐\n",
+}
+
+
+@pytest.fixture
+def sources(tmp_path: Path) -> Path:
+    for name, content in FILES.items():
+        (tmp_path / name).write_text(content, "utf-8")
+    path = tmp_path / "sources.yaml"
+    path.write_text(SOURCES, "utf-8")
+    return path
+
+
+def test_a_build_by_hand(sources: Path, tmp_path: Path) -> None:
+    steps: list[tuple[int, int, str]] = []
+    manifest = build_gazetteer(sources, tmp_path / "out", lambda *step: steps.append(step))
+    gazetteer = Gazetteer.load(tmp_path / "out")
+    assert dict(zip(gazetteer.mentions, gazetteer.best_labels, strict=True)) == {
+        "王小明": "PER", "九江市": "GPE", "九江": "GPE", "庐山": "LOC", "第一医院": "ORG",
+        "纽约": "GPE", "苹果": "ORG", "A12市": "GPE", "A12": "GPE",
+    }  # fmt: skip
+    assert gazetteer.types("王小明") == {"PER": 1.0, "ORG": 0.3}
+    assert gazetteer.types("九江") == {"GPE": 0.5}
+    assert gazetteer.types("庐山") == {"LOC": 1.0}, "listed twice, counted once"
+    assert gazetteer.label("发展") == "O"
+    assert gazetteer.words == ["快乐"]
+    kept = {source["name"]: source["kept"] for source in manifest["sources"]}
+    dropped = {source["name"]: source["dropped"] for source in manifest["sources"]}
+    assert dropped == {
+        "people": {"too rare": 1, "no type": 1, "too short": 1},
+        "places": {"stop word": 1, "too long": 1},
+        "firms": {"malformed": 1, "no letter": 1},
+        "words": {},
+    }
+    assert "firms.txt:3: expected a count, got '3?'" in manifest["sources"][2]["first_malformed"]
+    assert kept["places"] == {"GPE": 5, "LOC": 2, "ORG": 1}
+    assert manifest["types"] == {"GPE": 5, "PER": 1, "LOC": 1, "ORG": 2}
+    assert json.loads((tmp_path / "out" / "build.json").read_text("utf-8")) == manifest
+    assert steps[0] == (0, 4, "reading people")
+    assert steps[-1] == (4, 4, "compiling")
+
+
+def test_the_parquet_says_the_same(sources: Path, tmp_path: Path) -> None:
+    build_gazetteer(sources, tmp_path / "out")
+    gazetteer = Gazetteer.load(tmp_path / "out")
+    rows: list[dict[str, Any]] = pq.read_table(tmp_path / "out" / "entries.parquet").to_pylist()
+    assert [row["mention"] for row in rows] == [*gazetteer.mentions, "发展", "快乐"]
+    for row in rows:
+        assert row["type"] == gazetteer.label(row["mention"])
+        claims = [(e.label, e.source, e.weight) for e in gazetteer.entries(row["mention"])]
+        assert claims == list(zip(row["types"], row["sources"], row["weights"], strict=True))
+
+
+def test_two_builds_are_equal(sources: Path, tmp_path: Path) -> None:
+    assert build_gazetteer(sources, tmp_path / "a") == build_gazetteer(sources, tmp_path / "b")
+
+
+def test_a_failed_build_leaves_the_old_gazetteer(sources: Path, tmp_path: Path) -> None:
+    build_gazetteer(sources, tmp_path / "out")
+    before = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    (tmp_path / "people.txt").write_text("王小明 nr\n", "utf-8")
+    with pytest.raises(InputError, match=r"people\.txt:1: "):
+        build_gazetteer(sources, tmp_path / "out")
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
+
+
+def test_a_build_without_entities_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("快乐\n", "utf-8")
+    sources = tmp_path / "sources.yaml"
+    sources.write_text("sources: [{name: a, path: a.txt, format: txt, type: O, licence: MIT}]")
+    with pytest.raises(InputError, match="no entity came of these sources"):
+        build_gazetteer(sources, tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("rules", "text", "form"),
+    [
+        (Rules(), "ＡＢＣ　公司", "ABC 公司"),
+        (Rules(nfkc=False), "ＡＢＣ", "ＡＢＣ"),
+        (Rules(), " 圣方济各堂区（路环） ", "圣方济各堂区"),
+        (Rules(), "(甲)乙", "(甲)乙"),
+        (Rules(script="simplified"), "臺灣大學", "台湾大学"),
+        (Rules(script="traditional"), "台湾大学", "臺灣大學"),
+    ],
+)
+def test_forms(rules: Rules, text: str, form: str) -> None:
+    if rules.script:
+        pytest.importorskip("opencc")
+    assert Normaliser(rules).form(text) == form
+
+
+def test_a_missing_opencc_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "opencc", None)
+    with pytest.raises(InputError, match="needs OpenCC: pip install"):
+        Normaliser(Rules(script="simplified"))
+
+
+def test_adding_and_removing(sources: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    build_gazetteer(sources, out)
+    found = add(out, "发展", "ORG")
+    assert found["type"] == "ORG"
+    assert {"type": "ORG", "source": "user", "weight": 10.0} in found["claims"]
+    assert add(out, "发展", "PER")["types"] == {"PER": 10.0, "O": 0.5, "ORG": 0.3}
+    assert Gazetteer.load(out).matcher.find("发展") == [(0, 2, "PER")]
+    assert pq.read_table(out / "entries.parquet")["mention"].to_pylist().count("发展") == 1
+    assert remove(out, "发展")["type"] == "PER"
+    assert Gazetteer.load(out).label("发展") is None
+    with pytest.raises(InputError, match="does not hold '发展'"):
+        remove(out, "发展")
+
+
+def test_the_seed(tmp_path: Path) -> None:
+    manifest = build_gazetteer(GAZETTEERS / "sources.yaml", tmp_path)
+    assert all(count >= 300 for count in manifest["types"].values())
+    assert set(manifest["types"]) == {"PER", "ORG", "GPE", "LOC"}
+    assert manifest["words"] >= 800
+    assert not any(source["dropped"] for source in manifest["sources"])
+    found = Gazetteer.load(tmp_path).matcher.find("为改善九江投资环境，在东盟成立30周年之际")
+    assert [(match[0], match[2]) for match in found] == [(3, "GPE"), (11, "ORG")]
+    shown = StringIO()
+    Console(width=200, file=shown).print(render_build(manifest))
+    assert "seed-per" in shown.getvalue()
+
+
+def test_the_seed_names_nothing_twice() -> None:
+    names = [
+        line
+        for path in sorted((GAZETTEERS / "seed").glob("*.txt"))
+        for line in path.read_text("utf-8").splitlines()
+    ]
+    entries = [name for name in names if not name.startswith("# ")]
+    assert len(entries) == len(set(entries))
+
+
+@pytest.mark.real_data
+@pytest.mark.slow
+def test_the_open_dictionaries(real_data: Path, tmp_path: Path) -> None:
+    """At least the entries that the paper's gazetteer had; of LOC what the sources hold."""
+    manifest = build_gazetteer(GAZETTEERS / "sources-open.yaml", tmp_path)
+    least = {"PER": 50_000, "ORG": 143_000, "GPE": 43_000, "LOC": 20_000}
+    assert all(manifest["types"][label] >= count for label, count in least.items())
+    gazetteer = Gazetteer.load(tmp_path)
+    expected = {"九江": "GPE", "东盟": "ORG", "北京": "GPE", "黄河": "LOC", "发展": "O"}
+    assert {mention: gazetteer.label(mention) for mention in expected} == expected

@@ -1,0 +1,83 @@
+"""Gazetteer matches as candidates."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from decoupled_ner.candidates.gazetteer import GazetteerMatches
+from decoupled_ner.gazetteer import Gazetteer
+from decoupled_ner.types import InputError, Region
+
+NAMES = {"北京": ["GPE"], "北京大学": ["ORG"], "大学": ["O"], "京": ["GPE", "LOC"], "art": ["ORG"]}
+TEXT = "😀北京大学 party art"
+
+
+def texts(generator: GazetteerMatches, text: str = TEXT) -> list[str]:
+    return [region.text_of(text) for region in generator.propose(text)]
+
+
+def test_modes() -> None:
+    assert texts(GazetteerMatches.from_mentions(NAMES)) == ["北京", "北京大学", "art"]
+    assert texts(GazetteerMatches.from_mentions(NAMES, mode="longest")) == ["北京大学", "art"]
+    every = GazetteerMatches.from_mentions(NAMES, min_length=1, whole_words=False)
+    assert texts(every) == ["北京", "北京大学", "京", "art", "art"]
+    assert GazetteerMatches.from_mentions(NAMES).propose("") == []
+
+
+@given(st.text("北京大学😀a", max_size=20))
+def test_proposals_are_sorted_and_unique(text: str) -> None:
+    regions = GazetteerMatches.from_mentions(NAMES, min_length=1).propose(text)
+    assert regions == sorted(set(regions))
+    assert all(region.text_of(text) in NAMES for region in regions)
+
+
+def test_saved_it_travels_with_the_model(tmp_path: Path) -> None:
+    generator = GazetteerMatches.from_mentions(NAMES, mode="overlapping", min_length=1)
+    arguments = generator.save(tmp_path)
+    assert not Path(arguments["paths"]).is_absolute()
+    moved = tmp_path.rename(tmp_path.with_name("moved"))
+    loaded = GazetteerMatches(**{**arguments, "paths": str(moved / arguments["paths"])})
+    assert loaded.propose(TEXT) == generator.propose(TEXT)
+    assert loaded.gazetteer.digest == generator.gazetteer.digest
+
+
+def test_init_args_make_an_equal_one(tmp_path: Path) -> None:
+    (tmp_path / "names.txt").write_text("北京\n", "utf-8")
+    for generator in (
+        GazetteerMatches.from_mentions(NAMES, whole_words=False),
+        GazetteerMatches(paths=[str(tmp_path / "names.txt")]),
+    ):
+        again = GazetteerMatches(**generator.init_args())
+        assert again.init_args() == generator.init_args()
+        assert again.propose(TEXT) == generator.propose(TEXT)
+
+
+def test_files_of_several_kinds(tmp_path: Path) -> None:
+    (tmp_path / "names.txt").write_text("北京\n", "utf-8")
+    (tmp_path / "names.tsv").write_text("南京\tGPE\n", "utf-8")
+    (tmp_path / "names.jsonl").write_text('{"mention": "东京", "type": "GPE"}\n', "utf-8")
+    Gazetteer.from_mentions({"西京": ["GPE"]}).save(tmp_path / "built")
+    paths = [str(tmp_path / name) for name in ("names.txt", "names.tsv", "names.jsonl", "built")]
+    generator = GazetteerMatches(paths)
+    assert texts(generator, "东京西京南京北京") == ["东京", "西京", "南京", "北京"]
+    assert generator.gazetteer.label("北京") == "*"
+    assert generator.gazetteer.label("东京") == "GPE"
+    assert GazetteerMatches(paths[3]).propose("西京") == [Region(0, 2)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({}, "either paths or mentions"),
+        ({"paths": "a.txt", "mentions": {}}, "either paths or mentions"),
+        ({"paths": "no-such.txt"}, "no such file"),
+        ({"mentions": {}, "mode": "best"}, "no matching mode 'best'"),
+    ],
+)
+def test_mistakes(arguments: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        GazetteerMatches(**arguments)  # type: ignore[arg-type]

@@ -1,0 +1,173 @@
+"""The engine equals the plain loop, whatever stands beside a text in a batch."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from decoupled_ner import DecoupledNER, Entity, InputError
+from decoupled_ner.candidates import GazetteerMatches, NGrams, Union
+from decoupled_ner.inference.reference import predict_plainly, score_plainly
+from decoupled_ner.inference.scoring import RegionScorer
+from decoupled_ner.models.decoupled import DecoupledConfig, DecoupledModel
+from decoupled_ner.models.encoder import load_encoder, load_encoder_config, load_tokenizer
+from decoupled_ner.types import Region
+
+TEXTS = [
+    "篮协成立于1956年6月",
+    "王小明昨天从北京去了上海，他说[MASK]很好",
+    "",
+    " \u3000\r\n",
+    "iPhone15在ＡＢＣ公司发布👨\u200d👩\u200d👧",
+    "九江" * 100,
+    "\ue000东盟\ud800",
+]
+
+
+def recognizer(encoder: str, **settings: object) -> DecoupledNER:
+    torch.manual_seed(3)
+    config = DecoupledConfig(
+        encoder=load_encoder_config(encoder).to_dict(),
+        labels=["O", "PER", "ORG", "GPE"],
+        max_context_tokens=40,
+        **settings,
+    )
+    model = DecoupledModel.from_encoders(config, load_encoder(encoder), None)
+    torch.nn.init.normal_(model.global_classifier.weight)  # so that labels differ
+    generator = Union([NGrams(max_length=3), GazetteerMatches.from_mentions({"九江": ["GPE"]})])
+    return DecoupledNER(model, load_tokenizer(encoder), generator, device="cpu")
+
+
+@pytest.fixture(scope="module")
+def ner(tiny_encoder: str) -> DecoupledNER:
+    return recognizer(tiny_encoder)
+
+
+def close(a: list[Entity], b: list[Entity]) -> bool:
+    return [(e.start, e.end, e.text, e.label) for e in a] == [
+        (e.start, e.end, e.text, e.label) for e in b
+    ] and all(abs(x.score - y.score) < 1e-4 for x, y in zip(a, b, strict=True))
+
+
+def test_engine_equals_the_plain_loop(ner: DecoupledNER):
+    together = ner.predict_batch(TEXTS)
+    assert len(together) == len(TEXTS) and any(together)
+    for text, entities in zip(TEXTS, together, strict=True):
+        assert close(predict_plainly(ner.model, ner.tokenizer, ner.generator, text), entities)
+
+
+def test_logits_equal_the_plain_loop_at_any_batch_size(ner: DecoupledNER):
+    regions = [[c.region for c in found] for found in ner.generator.candidates_batch(TEXTS)]
+    for budget in (1, 64, 100_000):
+        scorer = RegionScorer(ner.model, ner.tokenizer, tokens_per_batch=budget)
+        for text, wanted, logits in zip(TEXTS, regions, scorer.score(TEXTS, regions), strict=True):
+            assert logits.shape == (len(wanted), 3, 4)
+            for region, three in list(zip(wanted, logits, strict=True))[:20]:
+                plain = score_plainly(ner.model, ner.tokenizer, text, region)
+                torch.testing.assert_close(three, plain, rtol=1e-4, atol=1e-4)
+
+
+def test_mention_cache_changes_nothing(ner: DecoupledNER):
+    regions = [[Region(0, 2), Region(1, 3)]] * 2
+    texts = ["九江投资环境", "九江市区"]
+    fresh = RegionScorer(ner.model, ner.tokenizer, mention_cache_size=0)
+    warm = RegionScorer(ner.model, ner.tokenizer, mention_cache_size=2)
+    expected = fresh.score(texts, regions)
+    for _ in range(3):
+        for a, b in zip(warm.score(texts, regions), expected, strict=True):
+            torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
+
+
+def test_batch_neighbours_change_nothing(ner: DecoupledNER):
+    alone = [ner.predict_regions(text) for text in TEXTS]
+    assert all(
+        close(a, b) for a, b in zip(alone, ner.predict_batch(TEXTS[::-1])[::-1], strict=True)
+    )
+    streamed = list(ner.predict_stream(iter(TEXTS), batch_size=2))
+    assert all(close(a, b) for a, b in zip(alone, streamed, strict=True))
+
+
+@settings(max_examples=60)
+@given(st.text(max_size=60))
+def test_offsets_of_any_text(ner: DecoupledNER, text: str):
+    entities = ner.predict_regions(text)
+    assert all(text[e.start : e.end] == e.text and 0 <= e.score <= 1 for e in entities)
+    ends = [0, *(e.end for e in entities)]
+    assert all(e.start >= end for e, end in zip(entities, ends, strict=False))
+
+
+def test_a_very_long_sentence(tiny_encoder: str):
+    ner = recognizer(tiny_encoder)
+    ner.generator = Union([GazetteerMatches.from_mentions({"九江": ["GPE"]})])
+    text = ("长" * 998 + "九江") * 100
+    assert len(text) == 100_000
+    [(found, candidates)] = [ner.recognize([text])]
+    assert len(candidates[0]) == 100
+    assert all(text[e.start : e.end] == "九江" for e in found[0])
+
+
+def test_threads_get_the_same_answers(ner: DecoupledNER):
+    expected = ner.predict_batch(TEXTS)
+    with ThreadPoolExecutor(8) as pool:
+        for answers in pool.map(ner.predict_batch, [TEXTS] * 16):
+            assert all(close(a, b) for a, b in zip(answers, expected, strict=True))
+
+
+def test_explain_shows_every_candidate(ner: DecoupledNER):
+    text = "九江投资"
+    explained = ner.explain(text)
+    assert [(c.start, c.end) for c in explained] == [
+        (c.start, c.end) for c in ner.generator.candidates(text)
+    ]
+    assert any(c.sources == ("gazetteer", "ngrams") for c in explained)
+    for candidate in explained:
+        for view in (candidate.global_, candidate.mention, candidate.context):
+            assert list(view) == ["O", "PER", "ORG", "GPE"]
+            assert sum(view.values()) == pytest.approx(1, abs=1e-5)
+        assert candidate.label == max(candidate.global_, key=candidate.global_.__getitem__)
+
+
+def test_outside_bias_shifts_the_global_classifier_alone(tiny_encoder: str):
+    plain, biased = recognizer(tiny_encoder), recognizer(tiny_encoder, outside_bias=100.0)
+    text = TEXTS[0]
+    assert plain.predict_regions(text) and not biased.predict_regions(text)
+    for a, b in zip(plain.explain(text), biased.explain(text), strict=True):
+        assert a.context == pytest.approx(b.context, abs=1e-5)
+        assert b.global_["O"] == pytest.approx(1)
+
+
+def test_save_load_same_answer(ner: DecoupledNER, tmp_path: Path):
+    directory = ner.save_pretrained(tmp_path / "model")
+    loaded = DecoupledNER.from_pretrained(directory)
+    for a, b in zip(loaded.predict_batch(TEXTS), ner.predict_batch(TEXTS), strict=True):
+        assert close(a, b)
+    # A saved model moves with all it needs, and saving over it replaces it as a whole.
+    moved = directory.rename(tmp_path / "elsewhere")
+    (moved / "stale").touch()
+    DecoupledNER.from_pretrained(moved).save_pretrained(moved)
+    assert not (moved / "stale").exists()
+    assert close(
+        DecoupledNER.from_pretrained(moved).predict_regions("去九江"), ner.predict_regions("去九江")
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["elsewhere"]
+
+
+def test_bfloat16_is_near(ner: DecoupledNER):
+    fast = DecoupledNER(ner.model, ner.tokenizer, ner.generator, device="cpu", dtype="bfloat16")
+    for a, b in zip(ner.explain(TEXTS[0]), fast.explain(TEXTS[0]), strict=True):
+        assert a.context == pytest.approx(b.context, abs=0.1)
+
+
+def test_bad_input_is_one_line(ner: DecoupledNER, tmp_path: Path):
+    with pytest.raises(InputError, match="takes a list of strings"):
+        ner.predict_batch("篮协")
+    with pytest.raises(InputError, match="takes a list of strings"):
+        ner.predict_batch([b"bytes"])  # type: ignore[list-item]
+    with pytest.raises(InputError, match=r"no config\.json"):
+        DecoupledNER.from_pretrained(tmp_path)
+    assert ner.predict_batch([]) == []

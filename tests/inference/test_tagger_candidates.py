@@ -1,0 +1,130 @@
+"""A tagger over windows of long texts, its scores, and what it proposes."""
+
+from __future__ import annotations
+
+import itertools
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import torch
+
+from decoupled_ner.inference.tagger import Tagger, TaggerCandidates
+from decoupled_ner.labels import LabelSet, repair_tags
+from decoupled_ner.models.tagger_builder import TaggerRecipe, build_tagger
+from decoupled_ner.types import InputError, Region
+
+LABELS = LabelSet(("PER", "GPE"))
+TEXTS = ["王小明在北京", "", "他说[MASK]\U0001f468\u200d\U0001f469，iPhone6", "\ud800 x", " \n"]
+
+
+@pytest.fixture(scope="module", params=["fc", "crf"])
+def tagger(request: pytest.FixtureRequest, tiny_encoder: str) -> Tagger:
+    """Random weights with doubtful answers, so that every path matters."""
+    recipe = TaggerRecipe(encoder=tiny_encoder, head=request.param, max_tokens=24)
+    model, inputs = build_tagger(recipe, LABELS, [])
+    torch.manual_seed(1)
+    torch.nn.init.normal_(model.scorer.weight, std=0.1)
+    return Tagger(model, inputs, device="cpu")
+
+
+def test_entities_lie_in_the_text_and_never_overlap(tagger: Tagger) -> None:
+    texts = [*TEXTS, "王小明从北京去上海。" * 30]
+    for text, entities in zip(texts, tagger.predict_batch(texts), strict=True):
+        for entity in entities:
+            assert text[entity.start : entity.end] == entity.text
+            assert 0 < entity.score <= 1
+        assert all(a.end <= b.start for a, b in itertools.pairwise(entities))
+    assert any(tagger.predict_batch(texts))
+
+
+def test_answers_do_not_depend_on_the_batch_or_the_thread(tagger: Tagger) -> None:
+    texts = [*TEXTS, "王小明从北京去上海。" * 30] * 3
+    together = tagger.predict_batch(texts)
+    with ThreadPoolExecutor(4) as pool:
+        alone = list(pool.map(tagger.predict_regions, texts))
+    for a, b in zip(together, alone, strict=True):
+        assert [(e.start, e.end, e.label) for e in a] == [(e.start, e.end, e.label) for e in b]
+        assert [e.score for e in a] == pytest.approx([e.score for e in b], abs=1e-4)
+
+
+def test_scores_are_probabilities_of_the_tags(tagger: Tagger) -> None:
+    text = TEXTS[0]
+    (piece,) = tagger.inputs.encode(text)
+    with torch.no_grad():
+        batch = tagger.inputs.collate([piece])
+        emissions, mask = tagger.model(batch).double(), batch["unit_mask"]
+        crf, tags = tagger.model.crf, tagger.inputs.tags
+        paths = list(itertools.product(range(len(tags)), repeat=3))
+        middle = torch.tensor(paths)
+        first = emissions[:, :3].expand(len(paths), -1, -1)
+        some = crf.log_likelihood(first, middle, mask[:, :3].expand(len(paths), -1))
+    best = crf.best_paths(emissions[:, :3], mask[:, :3]).tags[0, 0].tolist()
+    assert repair_tags([tags.names[i] for i in best], tags.scheme)[1] == 0
+    short = text[:3]
+    for entity in tagger._entities(
+        short,
+        piece,
+        tagger._decoder.best([tagger.inputs.encode(short)[0]], emissions[:, :3], mask[:, :3])[0],
+    ):
+        own = range(entity.start, entity.end)
+        wanted = sum(
+            p.exp().item()
+            for path, p in zip(paths, some, strict=True)
+            if all(path[t] == best[t] for t in own)
+        )
+        assert entity.score == pytest.approx(wanted, abs=1e-5)
+
+
+def test_more_sequences_propose_more_and_keep_what_was_there(tagger: Tagger) -> None:
+    texts = [*TEXTS, "王小明从北京去上海。" * 10]
+    best = [[e.region for e in entities] for entities in tagger.predict_batch(texts)]
+    one, five = tagger.propose_regions(texts, 1), tagger.propose_regions(texts, 5)
+    for entities, few, many, text in zip(best, one, five, texts, strict=True):
+        assert set(entities) <= set(few) <= set(many)
+        assert many == sorted(set(many))
+        assert all(region.end <= len(text) for region in many)
+    assert sum(map(len, five)) > sum(map(len, one))
+
+
+def test_probable_regions_sum_over_all_sequences(tagger: Tagger) -> None:
+    text = TEXTS[0]
+    everything = tagger.probable_regions([text], 1e-9)[0]
+    assert {e.region for e in everything} == {
+        Region(a, b) for a, b in itertools.combinations(range(len(text) + 1), 2)
+    }
+    likely = tagger.probable_regions([text], 0.05)[0]
+    assert likely == [e for e in everything if e.score >= 0.05]
+    (found,) = tagger.propose_regions([text], 5**6)  # every sequence
+    assert found == sorted({e.region for e in everything})
+    at_first = sum(e.score for e in everything if e.start == 0)
+    assert at_first < 1
+
+
+def test_as_a_generator_it_travels_with_a_model(tagger: Tagger, tmp_path: Path) -> None:
+    tagger.save_pretrained(tmp_path / "tagger")
+    generator = TaggerCandidates(tmp_path / "tagger", min_probability=0.02, device="cpu")
+    assert generator.name == "tagger"
+    proposed = generator.propose_batch(TEXTS)
+    assert proposed == [generator.propose(text) for text in TEXTS]
+    assert proposed[0] and not proposed[1] and not proposed[4]
+    saved = generator.save(tmp_path / "model")
+    moved = TaggerCandidates(**{**saved, "model": tmp_path / "model" / saved["model"]})
+    assert moved.propose_batch(TEXTS) == proposed
+    assert TaggerCandidates(**generator.init_args()).init_args() == generator.init_args()
+    k_best = TaggerCandidates(tmp_path / "tagger", k=3, device="cpu")
+    assert k_best.propose_batch(TEXTS) == tagger.propose_regions(TEXTS, 3)
+
+
+def test_mistakes_are_told(tagger: Tagger, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="list of strings"):
+        tagger.predict_batch("王小明")
+    with pytest.raises(InputError, match="k can't be 0"):
+        TaggerCandidates(tmp_path, k=0)
+    with pytest.raises(InputError, match="above 0"):
+        TaggerCandidates(tmp_path, min_probability=0.0)
+    with pytest.raises(InputError, match=r"config\.json"):
+        Tagger.from_pretrained(tmp_path)
+    (tmp_path / "config.json").write_text('{"model_type": "bert"}')
+    with pytest.raises(InputError, match="not a tagger"):
+        Tagger.from_pretrained(tmp_path)

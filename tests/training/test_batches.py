@@ -1,0 +1,102 @@
+"""Batches: every item once, the same for any number of processes, resumable."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from decoupled_ner.training.batches import (
+    EpochBatches,
+    ResumableLoader,
+    bucketed_batches,
+    even_parts,
+)
+
+
+class Numbers(EpochBatches):
+    """Items are numbers; their length is their value."""
+
+    def __init__(self, count: int, batch_size: int, rank: int = 0, world_size: int = 1) -> None:
+        super().__init__(batch_size, seed=5, rank=rank, world_size=world_size)
+        self.count = count
+
+    def items(self, epoch: int) -> Sequence[int]:
+        return range(epoch * 1000, epoch * 1000 + self.count)
+
+    def length_of(self, item: int) -> int:
+        return item
+
+    def collate(self, items: Sequence[int]) -> list[int]:
+        return list(items)
+
+
+@given(st.lists(st.integers(1, 99), min_size=1, max_size=300), st.integers(1, 40), st.integers())
+def test_batches_hold_every_item_once(lengths: list[int], size: int, seed: int):
+    batches = bucketed_batches(lengths, size, random.Random(seed))
+    assert sorted(i for batch in batches for i in batch) == list(range(len(lengths)))
+    assert len(batches) == -(-len(lengths) // size)
+    sizes = {len(batch) for batch in batches}
+    assert max(sizes) <= size and max(sizes) - min(sizes) <= 1
+
+
+def test_batches_hold_items_of_similar_length():
+    lengths = [random.Random(0).randint(1, 100) for _ in range(500)]
+    lengths = [length if i % 2 else 101 - length for i, length in enumerate(lengths)]
+    spread = [
+        max(lengths[i] for i in batch) - min(lengths[i] for i in batch)
+        for batch in bucketed_batches(lengths, 10, random.Random(1))
+    ]
+    assert sum(spread) / len(spread) < 10
+
+
+def test_even_parts():
+    assert even_parts(range(7), 3) == [[0, 1], [2, 3], [4, 5, 6]]
+    assert even_parts([], 0) == []
+
+
+@pytest.mark.parametrize("world_size", [1, 2, 3])
+def test_ranks_share_the_global_batches(world_size: int):
+    whole = Numbers(50, 8)
+    parts = [Numbers(50, 8, rank, world_size) for rank in range(world_size)]
+    for epoch in (0, 3):
+        for number in range(len(whole)):
+            shared = [item for part in parts for item in part[epoch, number]]
+            assert sorted(shared) == sorted(whole[epoch, number])
+            assert all(part[epoch, number] for part in parts)
+
+
+def test_epochs_differ_and_repeat():
+    first, second = Numbers(50, 8), Numbers(50, 8)
+    assert first[1, 2] == second[1, 2]
+    assert [i - 1000 for i in first[1, 2]] != first[0, 2]
+
+
+def test_more_processes_than_a_batch_holds():
+    with pytest.raises(ValueError, match="can't be shared"):
+        Numbers(50, 2, world_size=3)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_loader_resumes_in_the_middle_of_an_epoch(workers: int):
+    loader = ResumableLoader(Numbers(50, 8), lambda: (2, 3), num_workers=workers)
+    loader.sampler.set_epoch(2)
+    whole = list(loader)
+    state = loader.state_dict()
+    fresh = ResumableLoader(Numbers(50, 8), lambda: (0, 0), num_workers=workers)
+    fresh.load_state_dict(state)  # Lightning fetches before it sets the epoch
+    assert len(fresh) == len(whole) == 7
+    assert list(fresh) == whole[3:]
+    fresh.sampler.set_epoch(3)
+    loader.sampler.set_epoch(3)
+    assert list(fresh) == list(loader)  # the next epoch is whole again
+
+
+def test_a_finished_epoch_does_not_skip_the_next():
+    loader = ResumableLoader(Numbers(50, 8), lambda: (0, 7))
+    fresh = ResumableLoader(Numbers(50, 8), lambda: (0, 0))
+    fresh.load_state_dict(loader.state_dict())
+    assert len(list(fresh)) == 7

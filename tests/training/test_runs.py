@@ -1,0 +1,84 @@
+"""Whole runs: what they write, resuming after kill -9, and DDP against one process."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from conftest import Run  # type: ignore[import-not-found]
+
+from decoupled_ner import DecoupledNER
+
+#: The last weights count: with dev in the training data nothing is selected on it.
+LAST = "--data.fit_on=train+dev"
+
+pytestmark = pytest.mark.slow
+
+
+def test_a_run_writes_what_it_was(tiny_run: Run):
+    folder = tiny_run.run("runs")
+    result = json.loads((folder / "result.json").read_text())
+    assert result["system"] == "decoupled" and result["split"] == "test"
+    assert 0 <= result["overall"]["f1"] <= 1 and result["overall"]["candidate_recall"] > 0.3
+    assert set(result["checksums"]) == {"train.jsonl", "dev.jsonl", "test.jsonl"}
+    assert result["versions"]["torch"] == torch.__version__
+    config = yaml.safe_load((folder / "config.yaml").read_text())
+    assert config["data"]["batch_size"] == 10 and config["model"]["alpha"] == 0.5
+    assert (folder / "logs" / "part-1" / "metrics.csv").is_file()
+    assert list((folder / "logs" / "part-1").glob("events.out.tfevents*"))
+    assert (folder / "report.html").is_file()
+    ner = DecoupledNER.from_pretrained(folder / "model")
+    assert isinstance(ner.predict_regions("篮协成立于1956年6月"), list)
+
+
+def test_an_earlier_run_is_kept(tiny_run: Run):
+    folder = tiny_run.run("runs", "--trainer.max_epochs=1")
+    before = (folder / "result.json").read_text()
+    tiny_run.run("runs", "--trainer.max_epochs=1")
+    [moved] = folder.parent.glob("seed-1~*")
+    assert (moved / "result.json").read_text() == before
+
+
+def test_resuming_after_a_kill_gives_the_same_weights(
+    tiny_run: Run, same_weights: Callable[[Path, Path, float], None]
+):
+    whole = tiny_run.run("whole", LAST)
+    process = tiny_run.start("killed", LAST, "--trainer.max_epochs=2", "--data.num_workers=0")
+    checkpoint = tiny_run.result("killed") / "checkpoints" / "last.ckpt"
+    deadline = time.monotonic() + 120
+    while not checkpoint.exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.002)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (tiny_run.result("killed") / "model").exists(), "killed too late to show anything"
+    resumed = tiny_run.run("killed", LAST, "--ckpt_path", "last")
+    same_weights(whole, resumed, 0.0)
+
+
+def test_two_processes_equal_one(tiny_run: Run, same_weights: Callable[[Path, Path, float], None]):
+    one = tiny_run.run("one", LAST)
+    two = tiny_run.run("two", LAST, "--trainer.devices=2", "--trainer.accelerator=cpu")
+    same_weights(one, two, 2e-4)
+    first, second = (json.loads((run / "result.json").read_text()) for run in (one, two))
+    assert first["overall"]["f1"] == pytest.approx(second["overall"]["f1"], abs=0.02)
+
+
+def test_dev_f1_is_the_same_under_ddp(tiny_run: Run):
+    one = json.loads((tiny_run.run("one") / "result.json").read_text())
+    two = tiny_run.run("two", "--trainer.devices=2", "--trainer.accelerator=cpu")
+    assert json.loads((two / "result.json").read_text())["dev_f1"] == pytest.approx(
+        one["dev_f1"], abs=1e-6
+    )
+
+
+def test_nothing_to_resume_is_one_line(tiny_run: Run):
+    process = tiny_run.start("none", "--ckpt_path", "last")
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 2
+    assert output.startswith("error: nothing to resume")
