@@ -69,16 +69,30 @@ def unify(
     if ckpt_path not in (None, "last"):
         raise InputError(f"--ckpt_path takes 'last', not {ckpt_path!r}")
     _needs_train_extra()
-    from decoupled_ner.training.unify import unify as run
+    from decoupled_ner.training.launch import Run
+    from decoupled_ner.training.launch import unify as train
 
-    run(
-        recipe,
-        encoder,
-        init=init,
-        seed=seed,
-        resume=ckpt_path == "last",
-        arguments=context.args,
-    )
+    train(recipe, Run(encoder, seed, ckpt_path == "last", context.args), init)
+
+
+@app.command(context_settings=LIGHTNING)
+def tagger(
+    context: typer.Context,
+    model: Annotated[str, typer.Argument(help="A system's name, e.g. bert-crf, or a YAML file.")],
+    dataset: Annotated[str, typer.Option(help="Name or path of a data set.")],
+    encoder: EncoderOption = "zh-small",
+    seed: Annotated[int, typer.Option(help="Of everything random.")] = 1,
+    ckpt_path: Annotated[
+        str | None, typer.Option("--ckpt_path", help="'last' resumes the run.")
+    ] = None,
+) -> None:
+    """Train a tagger to compare with, under the same data, metric and report."""
+    if ckpt_path not in (None, "last"):
+        raise InputError(f"--ckpt_path takes 'last', not {ckpt_path!r}")
+    _needs_train_extra()
+    from decoupled_ner.training.launch import Run, train_tagger
+
+    train_tagger(model, dataset, Run(encoder, seed, ckpt_path == "last", context.args))
 
 
 @app.command()

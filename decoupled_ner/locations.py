@@ -11,12 +11,12 @@ _PACKAGE = Path(__file__).parent
 
 
 def recipe_folder(stage: str) -> Path:
-    """The folder of ``unify``, ``pretrain`` or ``gazetteers`` recipes.
+    """The folder of ``unify``, ``gazetteers`` or ``baselines`` recipes.
 
     Raises:
         InputError: the installation lacks it.
     """
-    for place in (_PACKAGE.parent / stage, _PACKAGE / "recipes" / stage):
+    for place in (_PACKAGE.parent / stage, _PACKAGE / "recipes" / stage, _PACKAGE / stage):
         if place.is_dir() and any(place.glob("*.yaml")):
             return place
     raise InputError(f"no {stage} recipes beside the package: install decoupled-ner again")

@@ -10,6 +10,7 @@ all four sets.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from copy import copy
 from pathlib import Path
 from typing import NamedTuple
 
@@ -75,7 +76,9 @@ class Lexicon:
         for text in texts:
             for _, _, word in self._matcher.find_entries(text, "overlapping"):
                 counts[word] += 1
-        return Lexicon(self.words, counts)
+        counted = copy(self)  # compiling the words once more would take seconds
+        counted.frequencies = np.array(counts, np.int64)
+        return counted
 
     def sets(self, text: str, units: IntArray) -> WordSets:
         """The word sets of the units, (N, 2) offsets of ``text``. A word counts where it begins
@@ -118,23 +121,24 @@ class Lexicon:
 
     @classmethod
     def load(cls, path: Path) -> Lexicon:
-        """Read ``word`` or ``word TAB frequency`` lines.
+        """Read ``word`` or ``word TAB frequency`` lines; of a repeated word frequencies add up.
 
         Raises:
-            InputError: the file is missing, or a line is neither; the message names it.
+            InputError: the file is missing or not UTF-8, or a line is neither; it is named.
         """
-        if not path.is_file():
-            raise InputError(f"{path}: no such lexicon")
-        words, counts = [], []
-        for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), start=1):
+        try:
+            lines = path.read_text(encoding="utf-8-sig").split("\n")
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"{path}: no readable lexicon ({error})") from error
+        counts: dict[str, int] = {}
+        for number, line in enumerate(lines, start=1):
             word, _, count = line.partition("\t")
             if not word:
                 continue
-            if count and not count.isdigit():
+            if count and not count.isdecimal():
                 raise InputError(f"{path}:{number}: {count!r} is no frequency")
-            words.append(word)
-            counts.append(int(count or 0))
-        return cls(words, counts)
+            counts[word] = counts.get(word, 0) + int(count or 0)
+        return cls(list(counts), list(counts.values()))
 
 
 def is_lexicon_word(word: str) -> bool:

@@ -217,7 +217,7 @@ class TaggerModel(PreTrainedModel):
             bound = (3 / module.embedding_dim) ** 0.5
             nn.init.uniform_(module.weight, -bound, bound)
             if module.padding_idx is not None:
-                module._fill_padding_idx_with_zero()
+                nn.init.zeros_(module.weight.data[module.padding_idx])
         elif isinstance(module, nn.Conv1d | nn.LSTM | nn.GRU | LinearChainCRF):
             module.reset_parameters()
 

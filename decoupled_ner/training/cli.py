@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import warnings
 from collections.abc import Sequence
@@ -119,6 +120,9 @@ class TrainingCLI(LightningCLI):
         )
         parser.link_arguments("model.encoder", "data.encoder")
         parser.link_arguments("data.labels", "model.labels", apply_on="instantiate")
+        for name in ("max_mention_tokens", "max_context_tokens"):
+            if name in inspect.signature(self.datamodule_class).parameters:
+                parser.link_arguments(f"model.{name}", f"data.{name}")
         for group in ("model", "data"):
             parser.link_arguments("seed_everything", f"{group}.seed", compute_fn=int)
 

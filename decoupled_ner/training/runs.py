@@ -19,9 +19,8 @@ from decoupled_ner.locations import runs_folder
 _PACKAGE = Path(__file__).parents[1]
 
 
-def run_folder(stage: str, recipe: Path, encoder: str, seed: int) -> Path:
-    """``runs/STAGE/RECIPE/ENCODER/seed-N``."""
-    name = recipe.stem.removesuffix("-small")
+def run_folder(stage: str, name: str, encoder: str, seed: int) -> Path:
+    """``runs/STAGE/NAME/ENCODER/seed-N``."""
     slug = re.sub(r"[^\w.-]+", "_", Path(encoder).name if Path(encoder).exists() else encoder)
     return runs_folder() / stage / name / slug / f"seed-{seed}"
 

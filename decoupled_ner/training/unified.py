@@ -11,6 +11,7 @@ from torch import Tensor
 
 from decoupled_ner.data.pairs import PairBatch
 from decoupled_ner.inference.decoding import decode
+from decoupled_ner.inference.model import DecoupledNER, DType
 from decoupled_ner.inference.scoring import RegionScorer
 from decoupled_ner.models.decoupled import (
     DecoupledConfig,
@@ -19,73 +20,11 @@ from decoupled_ner.models.decoupled import (
     unified_loss,
 )
 from decoupled_ner.models.encoder import load_encoder, load_encoder_config, load_tokenizer
-from decoupled_ner.training.data import EvaluationBatch, SentenceData, UnifiedData
-from decoupled_ner.training.metric import SpanF1
+from decoupled_ner.training.base import EncoderTraining
+from decoupled_ner.training.data import EvaluationBatch, UnifiedData
+from decoupled_ner.types import Entity
 
 ClassWeights = Literal["none", "balanced"]
-
-
-class EncoderTraining(pl.LightningModule):
-    """What training any of our models on an encoder has in common: AdamW without decay of biases
-    and norms, linear warm-up and decay, exact normalisation over ranks, reproducible dropout.
-
-    Args:
-        lr: peak learning rate.
-        weight_decay: of AdamW.
-        warmup: share of all steps in which the rate rises from 0.
-        seed: of dropout.
-    """
-
-    def __init__(self, lr: float, weight_decay: float, warmup: float, seed: int) -> None:
-        super().__init__()
-        self.lr, self.weight_decay, self.warmup, self.seed = lr, weight_decay, warmup, seed
-
-    @property
-    def data(self) -> SentenceData:
-        """The data module of this run."""
-        module = self.trainer.datamodule  # type: ignore[attr-defined]
-        assert isinstance(module, SentenceData)
-        return module
-
-    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
-        # Dropout depends on nothing but the step, so a resumed run draws the same.
-        step = self.current_epoch * 1_000_003 + batch_idx
-        torch.manual_seed((self.seed * 1_000_033 + step) * 64 + self.global_rank)
-
-    def mean_over_ranks(self, total: Tensor, weight: Tensor) -> Tensor:
-        """A sum over this rank's items → a loss whose gradient, once DDP has averaged over ranks,
-        is that of the mean over the global batch. Ranks may hold unequal batches."""
-        everywhere = weight.detach().clone()
-        if self.trainer.world_size > 1:
-            torch.distributed.all_reduce(everywhere)
-        return total * self.trainer.world_size / everywhere
-
-    def configure_optimizers(self) -> Any:
-        named = [(name, p) for name, p in self.named_parameters() if p.requires_grad]
-        decayed = [p for _, p in named if p.ndim > 1]
-        kept = [p for _, p in named if p.ndim <= 1]
-        optimizer = torch.optim.AdamW(
-            [
-                {"params": decayed, "weight_decay": self.weight_decay},
-                {"params": kept, "weight_decay": 0.0},
-            ],
-            lr=self.lr,
-        )
-        steps = self.data.optimizer_steps()
-        schedule = torch.optim.lr_scheduler.LambdaLR(
-            optimizer, lambda step: warmup_linear(step, steps, round(self.warmup * steps))
-        )
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
-        }
-
-
-def warmup_linear(step: int, steps: int, warmup: int) -> float:
-    """The share of the peak rate at a step: up to 1 over ``warmup`` steps, then down to 0."""
-    if step < warmup:
-        return step / warmup
-    return max(0.0, (steps - step) / max(1, steps - warmup))
 
 
 class UnifiedTraining(EncoderTraining):
@@ -130,7 +69,7 @@ class UnifiedTraining(EncoderTraining):
         warmup: float = 0.1,
         seed: int = 1,
     ) -> None:
-        super().__init__(lr, weight_decay, warmup, seed)
+        super().__init__(labels, lr, weight_decay, warmup, seed)
         self.save_hyperparameters()
         encoder_config = load_encoder_config(encoder).to_dict()
         if encoder_dropout is not None:
@@ -160,7 +99,6 @@ class UnifiedTraining(EncoderTraining):
         # A classifier whose loss has no weight stays as it was, weight decay included.
         self.model.mention_classifier.requires_grad_(alpha > 0)
         self.model.context_classifier.requires_grad_(beta > 0)
-        self.dev_f1 = SpanF1(labels[1:])
 
     def setup(self, stage: str) -> None:
         data = self.data
@@ -197,20 +135,31 @@ class UnifiedTraining(EncoderTraining):
     def on_validation_epoch_start(self) -> None:
         self._scorer = RegionScorer(self.model, self.tokenizer)
 
-    def validation_step(self, batch: EvaluationBatch, batch_idx: int) -> None:
+    def on_validation_epoch_end(self) -> None:
+        super().on_validation_epoch_end()
+        del self._scorer
+
+    def predict_dev(self, batch: EvaluationBatch) -> list[list[Entity]]:
         texts = [sentence.text for sentence in batch.sentences]
         regions = [[candidate.region for candidate in found] for found in batch.candidates]
-        predicted = [
+        return [
             decode(text, found, logits, self.model.config)
             for text, found, logits in zip(
                 texts, batch.candidates, self._scorer.score(texts, regions), strict=True
             )
         ]
-        self.dev_f1.update(batch.sentences, predicted)
 
-    def on_validation_epoch_end(self) -> None:
-        del self._scorer
-        scores = self.dev_f1.compute()
-        for name in ("f1", "precision", "recall"):
-            self.log(f"dev/{name}", scores[name], prog_bar=name == "f1", sync_dist=True)
-        self.dev_f1.reset()
+    def recognizer(self, dtype: DType = "float32") -> DecoupledNER:
+        data = self.data
+        assert isinstance(data, UnifiedData)
+        return DecoupledNER(
+            self.model, self.tokenizer, data.candidates, device=str(self.device), dtype=dtype
+        )
+
+    def facts(self) -> dict[str, Any]:
+        data = self.data
+        assert isinstance(data, UnifiedData)
+        return {
+            "pairs_per_epoch": data.items_per_epoch(),
+            "outside_bias": self.model.config.outside_bias,
+        }

@@ -220,6 +220,8 @@ def test_another_run_in_the_folder(tmp_path: Path) -> None:
     (out / "manifest.json").unlink()
     with pytest.raises(InputError, match="holds shards without a manifest"):
         label(out, [text])
+    with pytest.raises(InputError, match="can't be made a folder"):
+        label(text, [text])
 
 
 def test_mistakes_in_the_text_are_told(tmp_path: Path) -> None:

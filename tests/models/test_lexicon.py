@@ -76,7 +76,9 @@ def test_words_count_only_on_borders_of_units() -> None:
 
 
 def test_frequencies_leave_out_words_inside_longer_ones() -> None:
-    counted = Lexicon(WORDS, FREQUENCIES).counted(["中国语言", "中国语", "中国"])
+    lexicon = Lexicon(WORDS, FREQUENCIES)
+    counted = lexicon.counted(["中国语言", "中国语", "中国"])
+    assert lexicon.frequencies.tolist() == list(FREQUENCIES)
     # 中国语言 hides all others in it; of 中国语 both crossing words count and 语 does not.
     assert counted.frequencies.tolist() == [10 + 2, 2 + 1, 6, 1 + 1, 4, 3]
 
@@ -87,8 +89,8 @@ def test_saves_and_loads(tmp_path: Path) -> None:
     loaded = Lexicon.load(tmp_path / "lexicon.tsv")
     assert loaded.words == lexicon.words and len(loaded) == 7
     assert loaded.frequencies.tolist() == lexicon.frequencies.tolist()
-    (tmp_path / "words.txt").write_text("中国\n国语\n", encoding="utf-8")
-    assert Lexicon.load(tmp_path / "words.txt").frequencies.tolist() == [0, 0]
+    (tmp_path / "words.txt").write_text("中国\n国语\t2\n国语\t3\n", encoding="utf-8")
+    assert Lexicon.load(tmp_path / "words.txt").frequencies.tolist() == [0, 5]
 
 
 @pytest.mark.parametrize(
@@ -106,8 +108,11 @@ def test_words_that_make_no_lexicon_are_told(words: tuple[str, ...], message: st
 
 
 def test_a_damaged_file_is_told(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no such lexicon"):
+    with pytest.raises(InputError, match="no readable lexicon"):
         Lexicon.load(tmp_path / "nothing")
+    (tmp_path / "words.tsv").write_bytes("中国".encode("gb18030"))
+    with pytest.raises(InputError, match="no readable lexicon"):
+        Lexicon.load(tmp_path / "words.tsv")
     (tmp_path / "words.tsv").write_text("中国\t3\n国语\tmany\n", encoding="utf-8")
     with pytest.raises(InputError, match=r"words\.tsv:2: 'many' is no frequency"):
         Lexicon.load(tmp_path / "words.tsv")

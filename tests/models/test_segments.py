@@ -11,7 +11,7 @@ import torch
 from decoupled_ner.labels import LabelSet
 from decoupled_ner.models.crf import LinearChainCRF
 from decoupled_ner.models.segments import segment_probabilities
-from decoupled_ner.models.tags import TagSet, TaggerScheme
+from decoupled_ner.models.tags import TaggerScheme, TagSet
 
 LENGTHS = [4, 1, 3]
 

@@ -41,7 +41,10 @@ def begin(folder: Path, identity: Mapping[str, Any]) -> dict[str, Any]:
     if manifest is None:
         if any(folder.glob("part-*")):
             raise InputError(f"{folder}: holds shards without a {FILE_NAME}; choose another folder")
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"{folder}: can't be made a folder ({error.strerror})") from error
         manifest = {"format": FORMAT, "complete": False, **identity}
         write_manifest(folder, manifest)
         return manifest

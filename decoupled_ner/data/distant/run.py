@@ -67,6 +67,8 @@ def label_texts(
         gazetteer = load_gazetteer(gazetteer)
     manifest = begin(output, _identity(files, gazetteer, settings))
     if not manifest["complete"]:
+        if progress:
+            progress(0, 1, "compiling the gazetteer")
         labeller = Labeller.build(gazetteer, settings)
         _Run(files, labeller, output, settings, engine, processes, progress)()
         manifest |= {"complete": True, **_summary(output)}

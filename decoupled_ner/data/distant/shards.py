@@ -30,10 +30,10 @@ _ENTITY = pa.struct(
 _DOUBTFUL = pa.struct([("start", pa.int32()), ("end", pa.int32()), ("reason", pa.string())])
 
 #: One row a sentence. ``source`` is the text file; the sentence begins at character ``offset`` of
-#: its ``line`` (from 1), which is also its ``id``, ``source:line:offset``. Regions are in
-#: characters of ``text``. An entity's ``sources`` are the gazetteer's, ``score`` is the part of its
-#: mention's weight that its type has. ``doubtful`` are regions that the gazetteer knows and that
-#: some rule, the ``reason``, kept from being labelled.
+#: its ``line`` (from 1; of JSON lines, of the line's text), so its ``id`` is
+#: ``source:line:offset``. Regions are in characters of ``text``. An entity's ``sources`` are the
+#: gazetteer's, ``score`` is the part of its mention's weight that its type has. ``doubtful`` are
+#: regions that the gazetteer knows and that some rule, the ``reason``, kept from being labelled.
 SCHEMA = pa.schema(
     [
         ("id", pa.string()),
@@ -182,11 +182,11 @@ def read_counts(path: Path) -> Counts:
     """
     try:
         counts = json.loads(pq.read_schema(path).metadata[_COUNTS])
+        for name in ("entities", "doubtful"):
+            counts[name] = Counter(counts[name])
+        return Counts(**counts)
     except (OSError, ValueError, KeyError, TypeError) as error:  # Arrow's errors are of these
         raise InputError(f"{path}: damaged shard ({error}): delete it and run again") from error
-    for name in ("entities", "doubtful"):
-        counts[name] = Counter(counts[name])
-    return Counts(**counts)
 
 
 def _write(table: Any, path: Path, metadata: dict[str, Any]) -> None:

@@ -1,0 +1,139 @@
+"""Make the tables and plots of docs/results.md from the results: ``python benchmarks/tables.py``.
+
+Only what stands between ``<!-- begin NAME -->`` and ``<!-- end NAME -->`` is made; the words around
+it are people's. A NAME is one of
+
+- ``scores/EXPERIMENT``, ``plot/EXPERIMENT``: a table or a plot of scores;
+- ``speed/EXPERIMENT``: a table of ratios;
+- ``published/DATASET``: what others report, from ``published.yaml``.
+
+An experiment whose results no block shows gets a section at the end. ``--check`` writes nothing and
+fails where something would change.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from results import RESULTS, Result, read_results
+from score_tables import plot, published_table, score_table, speed_table
+
+from decoupled_ner.types import InputError
+
+DOCUMENT = Path(__file__).parents[1] / "docs" / "results.md"
+
+_MARKER = re.compile(r"^<!-- (begin|end) (\S+) -->$")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write what is out of date, or only name it; 0 where all is well."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--check", action="store_true", help="write nothing, fail if out of date")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="folder of results")
+    parser.add_argument("--document", type=Path, default=DOCUMENT, help="the Markdown file")
+    options = parser.parse_args(arguments)
+    try:
+        files = made_files(options.document, read_results(options.results))
+    except InputError as error:
+        print(error, file=sys.stderr)
+        return 2
+    stale = [path for path, content in files.items() if _content(path) != content]
+    if options.check:
+        for path in stale:
+            print(f"{path} is out of date: run python benchmarks/tables.py", file=sys.stderr)
+        return 1 if stale else 0
+    for path in stale:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside = path.with_name(f".{path.name}.tmp")
+        beside.write_text(files[path], encoding="utf-8")
+        beside.replace(path)
+        print(f"wrote {path}")
+    return 0
+
+
+def made_files(document: Path, results: Sequence[Result]) -> dict[Path, str]:
+    """The document and its figures as they should be.
+
+    Raises:
+        InputError: no document, a block that is not closed, or a name that means nothing.
+    """
+    text = _content(document)
+    if text is None:
+        raise InputError(f"no {document}: make one with a heading, sections are added")
+    by_kind: dict[str, dict[str, list[Result]]] = {"scores": {}, "speed": {}}
+    for result in results:
+        by_kind[result["kind"]].setdefault(result["experiment"], []).append(result)
+    text += "".join(_sections(by_kind, set(_blocks(text, document))))
+    files: dict[Path, str] = {}
+    lines: list[str] = []
+    inside = False
+    for line in text.splitlines():
+        marker = _MARKER.match(line)
+        if marker and marker[1] == "end":
+            inside = False
+        if not inside:
+            lines.append(line)
+        if marker and marker[1] == "begin":
+            inside = True
+            content, figures = _block(marker[2], by_kind)
+            lines += ["", content, ""]
+            for name, figure in figures.items():
+                files[document.parent / "figures" / name] = figure
+    return {document: "\n".join(lines) + "\n", **files}
+
+
+def _block(
+    name: str, by_kind: Mapping[str, Mapping[str, Sequence[Result]]]
+) -> tuple[str, dict[str, str]]:
+    """A block's Markdown, and the figures by file name that it shows."""
+    kind, _, subject = name.partition("/")
+    if kind == "published":
+        return published_table(subject), {}
+    results = by_kind["speed" if kind == "speed" else "scores"].get(subject, [])
+    if not results:
+        return "No results yet.", {}
+    if kind == "plot":
+        file = f"{subject}.svg"
+        return f"![F1 of {subject}](figures/{file})", {file: plot(subject, results)}
+    return (speed_table if kind == "speed" else score_table)(results), {}
+
+
+def _blocks(text: str, document: Path) -> Iterable[str]:
+    """The names of a document's blocks; an InputError where one is malformed."""
+    opened = ""
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not (marker := _MARKER.match(line)):
+            continue
+        edge, name = marker.groups()
+        if (edge == "begin") == bool(opened) or (edge == "end" and name != opened):
+            raise InputError(f"{document}:{number}: {edge} {name} inside {opened or 'no block'}")
+        if name.partition("/")[0] not in ("scores", "plot", "speed", "published"):
+            raise InputError(f"{document}:{number}: no such block as {name}; see tables.py")
+        opened = name if edge == "begin" else ""
+        yield name
+    if opened:
+        raise InputError(f"{document}: block {opened} is not closed")
+
+
+def _sections(
+    by_kind: Mapping[str, Mapping[str, Sequence[Result]]], shown: set[str]
+) -> Iterable[str]:
+    """A section for each experiment that the document does not show yet."""
+    for kind, names in (("scores", ("scores", "plot")), ("speed", ("speed",))):
+        for experiment in sorted(by_kind[kind]):
+            if f"{kind}/{experiment}" not in shown:
+                blocks = [f"{name}/{experiment}" for name in names]
+                marked = "\n\n".join(f"<!-- begin {b} -->\n<!-- end {b} -->" for b in blocks)
+                yield f"\n## {experiment}\n\n{marked}\n"
+
+
+def _content(path: Path) -> str | None:
+    return path.read_text(encoding="utf-8") if path.is_file() else None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,108 @@
+"""What training any of our models on an encoder has in common, under Lightning."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+
+from decoupled_ner.inference.model import DecoupledNER, DType
+from decoupled_ner.inference.tagger import Tagger
+from decoupled_ner.training.data import EvaluationBatch, SentenceData
+from decoupled_ner.training.metric import SpanF1
+from decoupled_ner.types import Entity
+
+
+class EncoderTraining(pl.LightningModule, ABC):
+    """What training any of our models on an encoder has in common: AdamW without decay of biases
+    and norms, linear warm-up and decay, exact normalisation over ranks, reproducible dropout, and
+    dev F1 from end to end.
+
+    Args:
+        labels: names of the labels, ``O`` first.
+        lr: peak learning rate.
+        weight_decay: of AdamW.
+        warmup: share of all steps in which the rate rises from 0.
+        seed: of dropout.
+    """
+
+    def __init__(
+        self, labels: list[str], lr: float, weight_decay: float, warmup: float, seed: int
+    ) -> None:
+        super().__init__()
+        self.dev_f1 = SpanF1(labels[1:])
+        self.lr, self.weight_decay, self.warmup, self.seed = lr, weight_decay, warmup, seed
+
+    @property
+    def data(self) -> SentenceData:
+        """The data module of this run."""
+        module = self.trainer.datamodule  # type: ignore[attr-defined]
+        assert isinstance(module, SentenceData)
+        return module
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        # Dropout depends on nothing but the step, so a resumed run draws the same.
+        step = self.current_epoch * 1_000_003 + batch_idx
+        torch.manual_seed((self.seed * 1_000_033 + step) * 64 + self.global_rank)
+
+    def mean_over_ranks(self, total: Tensor, weight: Tensor) -> Tensor:
+        """A sum over this rank's items → a loss whose gradient, once DDP has averaged over ranks,
+        is that of the mean over the global batch. Ranks may hold unequal batches."""
+        everywhere = weight.detach().clone()
+        if self.trainer.world_size > 1:
+            torch.distributed.all_reduce(everywhere)
+        return total * self.trainer.world_size / everywhere
+
+    def learning_rate_of(self, name: str) -> float:
+        """The peak rate of a parameter."""
+        return self.lr
+
+    def configure_optimizers(self) -> Any:
+        groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+        for name, parameter in self.named_parameters():
+            if parameter.requires_grad:
+                decay = self.weight_decay if parameter.ndim > 1 else 0.0
+                groups.setdefault((self.learning_rate_of(name), decay), []).append(parameter)
+        optimizer = torch.optim.AdamW(
+            {"params": group, "lr": lr, "weight_decay": decay}
+            for (lr, decay), group in groups.items()
+        )
+        steps = self.data.optimizer_steps()
+        schedule = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda step: warmup_linear(step, steps, round(self.warmup * steps))
+        )
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
+        }
+
+    @abstractmethod
+    def predict_dev(self, batch: EvaluationBatch) -> list[list[Entity]]:
+        """The entities of dev sentences."""
+
+    @abstractmethod
+    def recognizer(self, dtype: DType = "float32") -> DecoupledNER | Tagger:
+        """The trained model as users load it."""
+
+    def facts(self) -> dict[str, Any]:
+        """What a result says of this run beside its scores."""
+        return {}
+
+    def validation_step(self, batch: EvaluationBatch, batch_idx: int) -> None:
+        self.dev_f1.update(batch.sentences, self.predict_dev(batch))
+
+    def on_validation_epoch_end(self) -> None:
+        scores = self.dev_f1.compute()
+        for name in ("f1", "precision", "recall"):
+            self.log(f"dev/{name}", scores[name], prog_bar=name == "f1", sync_dist=True)
+        self.dev_f1.reset()
+
+
+def warmup_linear(step: int, steps: int, warmup: int) -> float:
+    """The share of the peak rate at a step: up to 1 over ``warmup`` steps, then down to 0."""
+    if step < warmup:
+        return step / warmup
+    return max(0.0, (steps - step) / max(1, steps - warmup))

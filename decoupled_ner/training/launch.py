@@ -1,0 +1,147 @@
+"""A whole run: train, take the best state on dev, save, evaluate on test, write what it was."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+
+from decoupled_ner.inference.evaluate import render
+from decoupled_ner.inference.html import write_report
+from decoupled_ner.inference.measure import measure
+from decoupled_ner.inference.model import DType
+from decoupled_ner.locations import find_recipe
+from decoupled_ner.models.encoder import is_small, load_encoder_config
+from decoupled_ner.training.base import EncoderTraining
+from decoupled_ner.training.cli import TrainingCLI
+from decoupled_ner.training.data import SentenceData, UnifiedData
+from decoupled_ner.training.runs import environment, prepare_run, run_folder, write_json
+from decoupled_ner.training.tagger import TaggerData, TaggerTraining
+from decoupled_ner.training.unified import UnifiedTraining
+from decoupled_ner.types import InputError
+
+
+@dataclass(frozen=True)
+class Run:
+    """What the command line chose, whatever is trained.
+
+    Attributes:
+        encoder: hub id, directory or bundled name.
+        seed: of everything random.
+        resume: go on from the newest state of the run with this recipe, encoder and seed.
+        arguments: LightningCLI's own, which override the recipe's.
+    """
+
+    encoder: str
+    seed: int = 1
+    resume: bool = False
+    arguments: Sequence[str] = ()
+
+
+def unify(recipe_name: str, run: Run, init: str = "none") -> Path | None:
+    """Train a decoupled model and return the run's folder; None in a process that only helped.
+
+    Args:
+        recipe_name: a recipe's name (``weibo``) or path.
+        init: pre-trained encoders to start from: ``none``, one directory, or two with a comma for
+            mention and context.
+
+    Raises:
+        InputError: an unknown recipe, encoder, data set or setting.
+    """
+    small = is_small(load_encoder_config(run.encoder))
+    recipe = find_recipe("unify", recipe_name, small=small)
+    folder = run_folder("unify", recipe.stem.removesuffix("-small"), run.encoder, run.seed)
+    mention, _, context = (run.encoder if init == "none" else init).partition(",")
+    arguments = [f"--config={recipe}", f"--model.encoder={mention}"]
+    if context:
+        arguments.append(f"--model.context_encoder={context}")
+    return _train(UnifiedTraining, UnifiedData, "decoupled", folder, arguments, run)
+
+
+def train_tagger(recipe_name: str, dataset: str, run: Run) -> Path | None:
+    """Train a tagger on a data set and return the run's folder, as :func:`unify` does.
+
+    Args:
+        recipe_name: a system's name (``bert-crf``) or a recipe's path.
+        dataset: name or path.
+
+    Raises:
+        InputError: an unknown recipe, encoder, data set or setting.
+    """
+    recipe = find_recipe("baselines", recipe_name)
+    name = f"{Path(dataset.partition('?')[0]).name.replace(':', '-')}-{recipe.stem}"
+    folder = run_folder("tagger", name, run.encoder, run.seed)
+    arguments = [
+        f"--config={recipe}",
+        f"--data.dataset={dataset}",
+        f"--model.encoder={run.encoder}",
+    ]
+    return _train(TaggerTraining, TaggerData, recipe.stem, folder, arguments, run)
+
+
+def _train(
+    model_class: type[EncoderTraining],
+    data_class: type[SentenceData],
+    system: str,
+    folder: Path,
+    arguments: Sequence[str],
+    run: Run,
+) -> Path | None:
+    if run.resume and not (folder / "checkpoints").is_dir():
+        raise InputError(f"nothing to resume in {folder}: leave out --ckpt_path last")
+    prepare_run(folder, run.resume)
+    print(f"{system}: {arguments[0][2:]}, encoder {run.encoder}, run {folder}", flush=True)
+    started = time.monotonic()
+    resuming = ["--ckpt_path=last"] if run.resume else []
+    seed = f"--seed_everything={run.seed}"
+    cli = TrainingCLI(
+        model_class, data_class, folder, [*arguments, seed, *resuming, *run.arguments]
+    )
+    if not cli.trainer.is_global_zero:
+        return None
+    _finish(cli, system, folder, seconds=time.monotonic() - started)
+    return folder
+
+
+def _finish(cli: TrainingCLI, system: str, folder: Path, seconds: float) -> None:
+    """Save the model, score it on test, and write what the run was."""
+    module, data = cli.model, cli.datamodule
+    assert isinstance(module, EncoderTraining) and isinstance(data, SentenceData)
+    if cli.selects_on_dev:
+        state = torch.load(cli.best.best_model_path, map_location="cpu", weights_only=True)
+        module.load_state_dict(state["state_dict"])
+    bf16 = str(cli.trainer.precision).startswith("bf16")
+    dtype: DType = "bfloat16" if bf16 else "float32"
+    recognizer = module.recognizer(dtype)
+    recognizer.save_pretrained(folder / "model")
+    score = cli.best.best_model_score
+    record: dict[str, Any] = {
+        "system": system,
+        "dataset": data.data.name,
+        "encoder": str(module.hparams["encoder"]),
+        "seed": module.seed,
+        "epochs": cli.trainer.current_epoch,
+        "dev_f1": None if score is None else float(score),
+        "train_seconds": seconds,
+        "train_sentences": len(data.data.split(data.fit_on)),
+        "dtype": dtype,
+        "checksums": dict(data.data.checksums),
+        **module.facts(),
+        **environment(),
+    }
+    if "test" in data.data.splits:
+        evaluation, predict_seconds = measure(recognizer, data.data)
+        facts = {"model": str(folder / "model"), "dataset": data.data.name, "split": "test"}
+        write_report(evaluation, folder / "report.html", facts=facts)
+        Console().print(render(evaluation))
+        scores = evaluation.to_dict()
+        scores.pop("examples")  # the data set's own text; report.html shows it
+        record |= {"split": "test", "predict_seconds": predict_seconds, **scores}
+    write_json(folder / "result.json", record)
+    print(f"model {folder / 'model'}, report {folder / 'report.html'}")

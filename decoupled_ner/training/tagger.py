@@ -1,0 +1,151 @@
+"""Training taggers under the same data, metric and report as the decoupled model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from decoupled_ner.inference.model import DType
+from decoupled_ner.inference.tagger import Tagger
+from decoupled_ner.models.pieces import Piece
+from decoupled_ner.models.tagger import TaggerModel
+from decoupled_ner.models.tagger_builder import TaggerRecipe, build_tagger
+from decoupled_ner.models.tagger_inputs import TaggerInputs
+from decoupled_ner.training.base import EncoderTraining
+from decoupled_ner.training.batches import EpochBatches
+from decoupled_ner.training.data import EvaluationBatch, SentenceData
+from decoupled_ner.types import Entity
+
+
+@dataclass(frozen=True, slots=True)
+class TaggedPiece:
+    """A window of a training sentence with the tags of the whole sentence."""
+
+    piece: Piece
+    tags: list[int]
+
+
+class TaggerBatches(EpochBatches):
+    """Every training sentence once an epoch, as the tensors that a tagger reads."""
+
+    def __init__(
+        self, inputs: TaggerInputs, pieces: Sequence[TaggedPiece], **settings: int
+    ) -> None:
+        super().__init__(**settings)
+        self.inputs, self.pieces = inputs, pieces
+
+    def items(self, epoch: int) -> Sequence[TaggedPiece]:
+        return self.pieces
+
+    def length_of(self, item: TaggedPiece) -> int:
+        return len(item.piece)
+
+    def collate(self, items: Sequence[TaggedPiece]) -> dict[str, Tensor]:
+        return self.inputs.collate([i.piece for i in items], [i.tags for i in items])
+
+
+class TaggerData(SentenceData):
+    """Sentences for a tagger; what the units can't express is counted in ``lost_entities``."""
+
+    lost_entities = 0
+
+    def items_per_epoch(self) -> int:
+        return len(self._tagged())
+
+    def training_batches(self, rank: int, world_size: int) -> EpochBatches:
+        return TaggerBatches(
+            self._inputs(),
+            self._tagged(),
+            batch_size=self.batch_size,
+            seed=self.seed,
+            rank=rank,
+            world_size=world_size,
+        )
+
+    def _inputs(self) -> TaggerInputs:
+        module = self.trainer.lightning_module  # type: ignore[union-attr]
+        assert isinstance(module, TaggerTraining)
+        return module.inputs
+
+    def _tagged(self) -> list[TaggedPiece]:
+        if not hasattr(self, "_pieces"):
+            self._pieces, inputs = [], self._inputs()
+            for sentence in self.data.split(self.fit_on):
+                tagged = inputs.tag(sentence.text, sentence.entities)
+                self.lost_entities += len(tagged.lost)
+                pieces = inputs.encode(sentence.text)
+                self._pieces += [TaggedPiece(piece, tagged.tags) for piece in pieces]
+        return self._pieces
+
+
+class TaggerTraining(EncoderTraining):
+    """Trains a :class:`TaggerModel`.
+
+    Args:
+        encoder: hub id, directory or bundled name; unused where ``parts`` name no encoder.
+        labels: names of the labels, ``O`` first; the data module gives them.
+        parts: what the tagger is made of; ``use_encoder`` puts ``encoder`` in.
+        use_encoder: whether the tagger reads the encoder's hidden states.
+        lr: peak learning rate of the encoder.
+        new_lr: of all other parts, which start anew.
+        weight_decay, warmup, seed: as in :class:`EncoderTraining`.
+    """
+
+    def __init__(
+        self,
+        encoder: str,
+        labels: list[str],
+        parts: TaggerRecipe,
+        use_encoder: bool = True,
+        lr: float = 5e-5,
+        new_lr: float = 1e-3,
+        weight_decay: float = 0.01,
+        warmup: float = 0.1,
+        seed: int = 1,
+    ) -> None:
+        super().__init__(labels, lr, weight_decay, warmup, seed)
+        self.save_hyperparameters()
+        self.parts = replace(parts, encoder=encoder) if use_encoder else parts
+        self.new_lr = new_lr
+        self.model: TaggerModel | None = None
+
+    def configure_model(self) -> None:
+        if self.model is None:  # Lightning calls this again, e.g. before testing
+            data = self.data
+            texts = [sentence.text for sentence in data.data.split(data.fit_on)]
+            self.model, self.inputs = build_tagger(self.parts, data.data.labels, texts, self.seed)
+            self.model.train()
+
+    def learning_rate_of(self, name: str) -> float:
+        return self.lr if name.startswith("model.encoder.") else self.new_lr
+
+    def training_step(self, batch: Mapping[str, Tensor], batch_idx: int) -> Tensor:
+        assert self.model is not None
+        loss = self.model.loss(batch)
+        units = loss.units.float()
+        self.log("train/loss", loss.total.detach() / units)
+        return self.mean_over_ranks(loss.total, units)
+
+    def recognizer(self, dtype: DType = "float32") -> Tagger:
+        assert self.model is not None
+        return Tagger(self.model, self.inputs, device=str(self.device), dtype=dtype)
+
+    def on_validation_epoch_start(self) -> None:
+        self._tagger = self.recognizer()
+
+    def on_validation_epoch_end(self) -> None:
+        super().on_validation_epoch_end()
+        del self._tagger
+
+    @torch.inference_mode()
+    def predict_dev(self, batch: EvaluationBatch) -> list[list[Entity]]:
+        return self._tagger.predict_batch([sentence.text for sentence in batch.sentences])
+
+    def facts(self) -> dict[str, Any]:
+        data = self.data
+        assert isinstance(data, TaggerData)
+        return {"lost_training_entities": data.lost_entities}

@@ -1,0 +1,48 @@
+"""Every recipe parses under LightningCLI, and the paper's say what the paper says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+from pytorch_lightning.cli import LightningArgumentParser
+
+from decoupled_ner.candidates.registry import generator_from_config
+from decoupled_ner.locations import find_recipe, recipe_folder
+from decoupled_ner.training.data import UnifiedData
+from decoupled_ner.training.unified import UnifiedTraining
+from decoupled_ner.types import InputError
+
+RECIPES = sorted(recipe_folder("unify").glob("*.yaml"))
+PAPER = {"ontonotes4": (64, 4), "msra": (64, 4), "weibo": (32, 10)}
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_recipe_parses(path: Path):
+    recipe = yaml.safe_load(path.read_text())
+    parser = LightningArgumentParser()
+    parser.add_lightning_class_args(UnifiedTraining, "model")
+    parser.add_lightning_class_args(UnifiedData, "data")
+    given = {key: recipe[key] for key in ("model", "data")}
+    given["model"] |= {"encoder": "zh-small", "labels": ["O", "PER"]}
+    given["data"] |= {"encoder": "zh-small"}
+    parser.parse_object(given)
+    assert recipe["trainer"]["max_epochs"] > 0
+    assert generator_from_config(recipe["data"]["candidates"]).propose("北京 and New York")
+
+
+@pytest.mark.parametrize("name", PAPER)
+def test_the_papers_settings(name: str):
+    recipe = yaml.safe_load((recipe_folder("unify") / f"{name}.yaml").read_text())
+    assert recipe["model"]["lr"] == 5e-6
+    assert recipe["model"]["alpha"] == recipe["model"]["beta"] == 0.5
+    assert recipe["data"]["negatives_per_positive"] is None
+    assert (recipe["data"]["batch_size"], recipe["trainer"]["max_epochs"]) == PAPER[name]
+
+
+def test_small_encoders_take_small_recipes():
+    assert find_recipe("unify", "weibo", small=True).name == "weibo-small.yaml"
+    assert find_recipe("unify", "weibo", small=False).name == "weibo.yaml"
+    with pytest.raises(InputError, match="there are conll2003"):
+        find_recipe("unify", "nothing")
