@@ -7,9 +7,11 @@ ENCODER ?= zh-small
 INIT ?= none
 SEED ?= 1
 ARGS ?=
+MODEL ?= bert-crf
+SOURCES ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo unify test check format results clean
+.PHONY: help setup demo unify tagger gazetteers test check format results clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 20
@@ -29,6 +31,12 @@ demo: setup ## train on the demo set, evaluate and show predictions (under five 
 
 unify: setup ## train and evaluate: DATASET=weibo ENCODER=zh-small INIT=none SEED=1 ARGS='--trainer.devices 2'
 	$(BIN)/decoupled-ner unify $(DATASET) --encoder $(ENCODER) --init $(INIT) --seed $(SEED) $(ARGS)
+
+tagger: setup ## a tagger to compare with: MODEL=bert-crf DATASET=weibo ENCODER=zh-small SEED=1
+	$(BIN)/decoupled-ner tagger $(MODEL) --dataset $(DATASET) --encoder $(ENCODER) --seed $(SEED) $(ARGS)
+
+gazetteers: setup ## build runs/gazetteer from the seed dictionaries, or from SOURCES=file.yaml
+	$(BIN)/decoupled-ner gazetteer build $(if $(SOURCES),--sources $(SOURCES))
 
 test: setup ## run the tests
 	$(BIN)/pytest $(ARGS)

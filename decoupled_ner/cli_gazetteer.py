@@ -32,7 +32,9 @@ def show(
 
 @gazetteer_app.command("build")
 def gazetteer_build(
-    output: Annotated[Path, typer.Argument(help="The gazetteer's folder.")],
+    output: Annotated[Path, typer.Argument(help="The gazetteer's folder.")] = Path(
+        "runs/gazetteer"
+    ),
     sources: Annotated[
         Path | None, typer.Option(help="A sources file; by default the seed dictionaries.")
     ] = None,

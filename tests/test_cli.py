@@ -38,6 +38,7 @@ def run(*arguments: str, stdin: str = "", status: int = 0) -> subprocess.Complet
         capture_output=True,
         text=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
+        check=False,
     )
     assert done.returncode == status, done.stdout + done.stderr
     return done
@@ -62,7 +63,8 @@ def test_predict_reads_and_writes_every_form(model: str, tmp_path: Path):
     assert [path.name for path in tmp_path.glob("*.html")] == ["page.html"]
     conll = run("predict", "--text", "北京", "--model", model, "--format", "conll").stdout
     assert [line.split("\t")[0] for line in conll.splitlines() if line] == ["北", "京"]
-    assert "北京" in run("predict", "--text", "去北京", "--model", model, "--format", "terminal").stdout.replace("[", "").replace(" GPE]", "").replace(" ORG]", "").replace(" PER]", "").replace(" LOC]", "")  # noqa: E501
+    shown = run("predict", "--text", "去北京", "--model", model, "--format", "terminal").stdout
+    assert "".join(c for c in shown if c in "去北京") == "去北京"
 
 
 def test_explain_and_evaluate(model: str, tmp_path: Path):
@@ -101,7 +103,10 @@ def test_gazetteer_verbs(tmp_path: Path):
     ("arguments", "message"),
     [
         (("predict", "nothing.txt"), "nothing.txt: no such file"),
-        (("predict", "--text", "字", "--model", "no/such/model"), "neither a directory nor a hub id"),
+        (
+            ("predict", "--text", "字", "--model", "no/such/model"),
+            "neither a directory nor a hub id",
+        ),
         (("evaluate", ".", "--dataset", "demo"), "no config.json there"),
         (("data", "report", "nowhere"), "nowhere"),
         (("unify", "nothing"), "no recipe 'nothing' in unify/; there are conll2003"),
@@ -121,7 +126,7 @@ def test_mistakes_are_one_line(
 
 def test_no_model_yet_says_what_to_do():
     code = "from decoupled_ner import predict_regions; predict_regions('北京')"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert "run `make demo`, or set DECOUPLED_NER_MODEL" in done.stderr
 
 

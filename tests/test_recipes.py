@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,7 @@ def test_recipe_parses(path: Path):
     parser = LightningArgumentParser()
     parser.add_lightning_class_args(UnifiedTraining, "model")
     parser.add_lightning_class_args(UnifiedData, "data")
-    given = {key: recipe[key] for key in ("model", "data")}
+    given = {key: deepcopy(recipe[key]) for key in ("model", "data")}
     given["model"] |= {"encoder": "zh-small", "labels": ["O", "PER"]}
     given["data"] |= {"encoder": "zh-small"}
     parser.parse_object(given)

@@ -17,10 +17,12 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 Ints = NDArray[np.intp]
 
-# Texts whose states are computed together. A product of 16 × 128 and 128 × 128 is the largest that
-# OpenBLAS leaves to one thread; handing thousands of small ones to several is a hundred times as
-# slow where other processes keep the cores busy.
-_GROUP = 16
+# OpenBLAS leaves products of up to 2^18 multiplications to one thread. Larger ones it shares out,
+# which for the many small ones here is a hundred times as slow where the cores are busy; so all
+# products are done in blocks of that size, which costs next to nothing.
+_ONE_THREAD = 2**18
+_COLUMNS = 128
+_GROUP = 16  # texts whose states are computed together: 16 × 128 by 128 × 128
 
 
 def read_paddle_tensor(path: Path) -> Floats:
@@ -50,6 +52,30 @@ def _varints(data: bytes) -> Iterator[int]:
             value = shift = 0
 
 
+class _Linear:
+    """``x W + b`` in blocks."""
+
+    def __init__(self, weight: Floats, bias: Floats) -> None:
+        self._bias = bias
+        self._blocks = [
+            (first, np.ascontiguousarray(weight[:, first : first + _COLUMNS]))
+            for first in range(0, weight.shape[1], _COLUMNS)
+        ]
+
+    def __call__(self, inputs: Floats) -> Floats:
+        """… × input to … × output."""
+        rows = inputs.reshape(-1, inputs.shape[-1])
+        result = np.empty((len(rows), len(self._bias)), dtype=np.float32)
+        step = _ONE_THREAD // (rows.shape[1] * _COLUMNS)
+        for first in range(0, len(rows), step):
+            first = max(min(first, len(rows) - 2), 0)  # one row is a matrix by a vector: shared out
+            block = rows[first : first + step]
+            for column, weight in self._blocks:
+                result[first : first + step, column : column + _COLUMNS] = block @ weight
+        result += self._bias
+        return result.reshape(*inputs.shape[:-1], -1)
+
+
 class _Gru:
     """One direction of a GRU layer: paddle's ``fc`` and ``dynamic_gru``.
 
@@ -60,19 +86,15 @@ class _Gru:
     def __init__(self, weights: dict[str, Floats], number: int) -> None:
         recurrent = weights[f"gru_{number}.w_0"]  # hidden × 3 hidden, but see below
         self.hidden = hidden = recurrent.shape[0]
-        self._input_weight = weights[f"fc_{number}.w_0"]  # input × 3 hidden
-        self._input_bias = weights[f"fc_{number}.b_0"] + weights[f"gru_{number}.b_0"][0]
+        bias = weights[f"fc_{number}.b_0"] + weights[f"gru_{number}.b_0"][0]
+        # What inputs, … × input, contribute to gates and candidate, … × 3 hidden.
+        self.project = _Linear(weights[f"fc_{number}.w_0"], bias)
         # In memory the gates' matrix comes first, the candidate's after it.
         gates, candidate = np.split(recurrent.ravel(), [2 * hidden * hidden])
         update, reset = np.split(gates.reshape(hidden, 2 * hidden), 2, axis=1)
         self._update_weight = np.ascontiguousarray(update)
         self._reset_weight = np.ascontiguousarray(reset)
         self._candidate_weight = candidate.reshape(hidden, hidden)
-
-    def project(self, inputs: Floats) -> Floats:
-        """What the inputs, … × input, contribute to gates and candidate, … × 3 hidden."""
-        projected: Floats = inputs @ self._input_weight + self._input_bias
-        return projected
 
     def states(self, projected: Floats, mask: Floats, backwards: bool) -> Floats:
         """States, time × batch × hidden, of projected inputs, time × batch × 3 hidden.
@@ -123,7 +145,7 @@ class LacNetwork:
         weights = {path.name: read_paddle_tensor(path) for path in files}
         self._embedding = weights["word_emb"]
         self._layers = [(_Gru(weights, 0), _Gru(weights, 1)), (_Gru(weights, 2), _Gru(weights, 3))]
-        self._output_weight, self._output_bias = weights["fc_4.w_0"], weights["fc_4.b_0"]
+        self._output = _Linear(weights["fc_4.w_0"], weights["fc_4.b_0"])
         # crfw's rows: from the start, to the end, then from each tag.
         self._first, self._last, transition = np.split(weights["crfw"], [1, 2])
         self._to_from = np.ascontiguousarray(transition.T)
@@ -138,7 +160,7 @@ class LacNetwork:
         hidden = self._both_directions(0, first, mask)
         second = [gru.project(hidden) for gru in self._layers[1]]
         hidden = self._both_directions(1, second, mask)
-        paths = self._viterbi(hidden @ self._output_weight + self._output_bias, lengths)
+        paths = self._viterbi(self._output(hidden), lengths)
         return [
             [self.tags[tag] for tag in paths[:length, column]]
             for column, length in enumerate(lengths)

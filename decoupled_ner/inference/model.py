@@ -162,6 +162,8 @@ class replacing:
             shutil.rmtree(self._fresh, ignore_errors=True)
             return
         self._fresh.chmod(0o755)
+        for path in self._fresh.rglob("*"):  # safetensors writes files that only their owner reads
+            path.chmod(0o755 if path.is_dir() else 0o644)
         if self.directory.exists():
             old = self._fresh.with_name(self._fresh.name + "-old")
             self.directory.rename(old)

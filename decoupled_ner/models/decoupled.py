@@ -1,7 +1,6 @@
 """The decoupled model: one reading of the mention, one of its context, three classifiers.
 
-Wang et al., "Leveraging heterogeneous corpus … decoupled NER", Findings of ACL 2021, sections 3.1
-and 3.3. B pairs, M mention tokens, C context tokens, H hidden size, L labels (``O`` is label 0).
+"Leveraging heterogeneous corpus … decoupled NER", Findings of ACL 2021. B pairs, M mention tokens, C context tokens, H hidden size, L labels (``O`` is label 0).
 """
 
 from __future__ import annotations
@@ -154,7 +153,7 @@ def unified_loss(
     beta: float,
     class_weights: Tensor | None = None,
 ) -> UnifiedLoss:
-    """``L_g + αL_m + βL_c`` (the paper's equation 7), summed over the B pairs.
+    """``L_g + αL_m + βL_c`` (the paper's unified loss), summed over the B pairs.
 
     Args:
         labels: (B,) label ids.

@@ -84,9 +84,7 @@ def test_byte_level_tokenizers_keep_the_space_before_a_mention():
     text = "go to Rome."
     pair = pairs.encode(pairs.tokenize(text), Region(6, 10))
     tokens = tokenizer.convert_ids_to_tokens(pair.mention)
-    assert tokens == ["<s>", "Ġ", "R", "o", "m", "e", "</s>"] or tokens == [
-        "<s>", "R", "o", "m", "e", "</s>"
-    ]  # fmt: skip
+    assert tokens == ["<s>", "Ġ", "R", "o", "m", "e", "</s>"]
     assert tokenizer.convert_ids_to_tokens(pair.context[pair.mask_index :]) == [
         "<mask>", ".", "</s>"
     ]  # fmt: skip

@@ -125,7 +125,7 @@ def test_sharing_shares(batch: dict[str, Tensor]):
         before = network(**batch).context_logits
         with torch.no_grad():
             for parameter in network.mention_encoder.parameters():
-                parameter += 0.1 * torch.randn_like(parameter)
+                parameter.add_(0.1 * torch.randn_like(parameter))
         assert (network(**batch).context_logits != before).any().item() == moves
 
 
