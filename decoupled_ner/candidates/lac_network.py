@@ -67,8 +67,9 @@ class _Linear:
         rows = inputs.reshape(-1, inputs.shape[-1])
         result = np.empty((len(rows), len(self._bias)), dtype=np.float32)
         step = _ONE_THREAD // (rows.shape[1] * _COLUMNS)
-        for first in range(0, len(rows), step):
-            first = max(min(first, len(rows) - 2), 0)  # one row is a matrix by a vector: shared out
+        # A last block of one row would be a matrix by a vector, which is shared out: take two.
+        starts = (max(min(first, len(rows) - 2), 0) for first in range(0, len(rows), step))
+        for first in starts:
             block = rows[first : first + step]
             for column, weight in self._blocks:
                 result[first : first + step, column : column + _COLUMNS] = block @ weight

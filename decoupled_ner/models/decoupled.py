@@ -1,6 +1,7 @@
 """The decoupled model: one reading of the mention, one of its context, three classifiers.
 
-"Leveraging heterogeneous corpus … decoupled NER", Findings of ACL 2021. B pairs, M mention tokens, C context tokens, H hidden size, L labels (``O`` is label 0).
+"Leveraging heterogeneous corpus … decoupled NER", Findings of ACL 2021. B pairs, M mention tokens,
+C context tokens, H hidden size, L labels (``O`` is label 0).
 """
 
 from __future__ import annotations

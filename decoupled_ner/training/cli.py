@@ -79,6 +79,7 @@ class TrainingCLI(LightningCLI):
         arguments: Sequence[str],
     ) -> None:
         _quiet()
+        self._data_class = data_class
         self.checkpoints = folder / "checkpoints"
         # A resumed run logs beside what it had logged before.
         part = f"part-{1 + len(list(folder.glob('logs/part-*')))}"
@@ -121,7 +122,7 @@ class TrainingCLI(LightningCLI):
         parser.link_arguments("model.encoder", "data.encoder")
         parser.link_arguments("data.labels", "model.labels", apply_on="instantiate")
         for name in ("max_mention_tokens", "max_context_tokens"):
-            if name in inspect.signature(self.datamodule_class).parameters:
+            if name in inspect.signature(self._data_class).parameters:
                 parser.link_arguments(f"model.{name}", f"data.{name}")
         for group in ("model", "data"):
             parser.link_arguments("seed_everything", f"{group}.seed", compute_fn=int)

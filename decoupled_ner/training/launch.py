@@ -19,6 +19,7 @@ from decoupled_ner.locations import find_recipe
 from decoupled_ner.models.encoder import is_small, load_encoder_config
 from decoupled_ner.training.base import EncoderTraining
 from decoupled_ner.training.cli import TrainingCLI
+from decoupled_ner.training.curves import write_curves
 from decoupled_ner.training.data import SentenceData, UnifiedData
 from decoupled_ner.training.runs import environment, prepare_run, run_folder, write_json
 from decoupled_ner.training.tagger import TaggerData, TaggerTraining
@@ -143,5 +144,6 @@ def _finish(cli: TrainingCLI, system: str, folder: Path, seconds: float) -> None
         scores = evaluation.to_dict()
         scores.pop("examples")  # the data set's own text; report.html shows it
         record |= {"split": "test", "predict_seconds": predict_seconds, **scores}
+    write_curves(folder)
     write_json(folder / "result.json", record)
     print(f"model {folder / 'model'}, report {folder / 'report.html'}")
