@@ -46,10 +46,12 @@ def even_parts(items: Sequence[int], count: int) -> list[list[int]]:
     return [list(items[a:b]) for a, b in pairwise(cuts)]
 
 
-class EpochBatches(Dataset[Any], ABC):
+class Batches(Dataset[Any], ABC):
     """A training set as batches: ``self[epoch, number]`` is this rank's part of a global batch.
 
     Args:
+        batch_size: items of a global batch at most.
+        seed: of everything random in it.
         rank, world_size: which part; part r holds every ``world_size``-th item from r on.
     """
 
@@ -58,11 +60,14 @@ class EpochBatches(Dataset[Any], ABC):
             raise ValueError(f"a batch of {batch_size} can't be shared by {world_size} processes")
         self.batch_size, self.seed = batch_size, seed
         self.rank, self.world_size = rank, world_size
-        self._epoch: int | None = None
 
     @abstractmethod
-    def items(self, epoch: int) -> Sequence[Any]:
-        """The items of an epoch; every epoch has as many."""
+    def items_per_epoch(self) -> int:
+        """How many items an epoch has, the same in every epoch."""
+
+    @abstractmethod
+    def global_batch(self, epoch: int, number: int) -> Sequence[Any]:
+        """The items of a batch, those of all ranks."""
 
     @abstractmethod
     def length_of(self, item: Any) -> int:
@@ -74,18 +79,60 @@ class EpochBatches(Dataset[Any], ABC):
 
     def __len__(self) -> int:
         """Batches in an epoch."""
-        return math.ceil(len(self.items(0)) / self.batch_size)
+        return math.ceil(self.items_per_epoch() / self.batch_size)
 
     def __getitem__(self, key: tuple[int, int]) -> Any:
-        epoch, number = key
+        return self.collate(self.global_batch(*key)[self.rank :: self.world_size])
+
+
+class EpochBatches(Batches):
+    """Batches of an epoch that is held as a whole."""
+
+    _epoch: int | None = None
+
+    @abstractmethod
+    def items(self, epoch: int) -> Sequence[Any]:
+        """The items of an epoch; every epoch has as many."""
+
+    def items_per_epoch(self) -> int:
+        return len(self.items(0))
+
+    def global_batch(self, epoch: int, number: int) -> Sequence[Any]:
         if epoch != self._epoch:
             self._items = self.items(epoch)
             rng = random.Random(f"batches-{self.seed}-{epoch}")
             lengths = [self.length_of(item) for item in self._items]
             self._batches = bucketed_batches(lengths, self.batch_size, rng)
             self._epoch = epoch
-        part = self._batches[number][self.rank :: self.world_size]
-        return self.collate([self._items[index] for index in part])
+        return [self._items[index] for index in self._batches[number]]
+
+
+class StreamBatches(Batches):
+    """Batches of a set too large to hold: read in order, ``POOL_BATCHES`` of them at a time."""
+
+    _pool: tuple[int, int] | None = None
+
+    @abstractmethod
+    def read(self, epoch: int, start: int, stop: int) -> Sequence[Any]:
+        """Items ``start`` to ``stop`` of an epoch, in an order that is random already. Asked for
+        in rising order, but for an epoch that is begun anew."""
+
+    def global_batch(self, epoch: int, number: int) -> Sequence[Any]:
+        pool, place = divmod(number, POOL_BATCHES)
+        if (epoch, pool) != self._pool:
+            self._batches = self._read_pool(epoch, pool)
+            self._pool = epoch, pool
+        return self._batches[place]
+
+    def _read_pool(self, epoch: int, pool: int) -> list[list[Any]]:
+        items, batches = self.items_per_epoch(), len(self)
+        first = pool * POOL_BATCHES
+        last = min(first + POOL_BATCHES, batches)
+        read = self.read(epoch, items * first // batches, items * last // batches)
+        ordered = sorted(read, key=self.length_of)
+        numbers = even_parts(range(len(ordered)), last - first)
+        random.Random(f"pool-{self.seed}-{epoch}-{pool}").shuffle(numbers)
+        return [[ordered[number] for number in part] for part in numbers]
 
 
 class _EpochSampler(Sampler[tuple[int, int]]):
@@ -107,7 +154,7 @@ class _EpochSampler(Sampler[tuple[int, int]]):
 
 
 class ResumableLoader(DataLoader[Any]):
-    """Loads an :class:`EpochBatches` and goes on in the middle of an epoch.
+    """Loads :class:`Batches` and goes on in the middle of an epoch.
 
     Args:
         progress: the running epoch, and how many of its batches have been trained on. The trainer
@@ -115,7 +162,7 @@ class ResumableLoader(DataLoader[Any]):
     """
 
     def __init__(
-        self, dataset: EpochBatches, progress: Callable[[], tuple[int, int]], num_workers: int = 0
+        self, dataset: Batches, progress: Callable[[], tuple[int, int]], num_workers: int = 0
     ) -> None:
         self._progress = progress
         super().__init__(

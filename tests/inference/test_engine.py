@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -171,3 +174,21 @@ def test_bad_input_is_one_line(ner: DecoupledNER, tmp_path: Path):
     with pytest.raises(InputError, match=r"no config\.json"):
         DecoupledNER.from_pretrained(tmp_path)
     assert ner.predict_batch([]) == []
+
+
+def test_a_hub_id_is_read_from_the_hub_layout(ner: DecoupledNER, tmp_path: Path):
+    snapshot = tmp_path / "models--someone--weibo-ner" / "snapshots" / "0123456789abcdef"
+    ner.save_pretrained(snapshot)
+    (snapshot.parents[1] / "refs").mkdir()
+    (snapshot.parents[1] / "refs" / "main").write_text(snapshot.name)
+    code = (
+        "from decoupled_ner import DecoupledNER;"
+        "ner = DecoupledNER.from_pretrained('someone/weibo-ner', device='cpu');"
+        "print([(e.start, e.end, e.label) for e in ner.predict_regions('去九江')])"
+    )
+    environment = {**os.environ, "HF_HUB_CACHE": str(tmp_path), "HF_HUB_OFFLINE": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    found = ner.predict_regions("去九江")
+    assert done.stdout.strip() == str([(e.start, e.end, e.label) for e in found])

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,9 +14,9 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from conftest import Run  # type: ignore[import-not-found]
 
-from decoupled_ner import DecoupledNER
+from decoupled_ner import DecoupledNER, load_model
+from training.tiny import Run
 
 #: The last weights count: with dev in the training data nothing is selected on it.
 LAST = "--data.fit_on=train+dev"
@@ -55,7 +58,7 @@ def test_resuming_after_a_kill_gives_the_same_weights(
     while not checkpoint.exists() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.002)
     process.send_signal(signal.SIGKILL)
-    process.wait()
+    process.communicate()
     assert not (tiny_run.result("killed") / "model").exists(), "killed too late to show anything"
     resumed = tiny_run.run("killed", LAST, "--ckpt_path", "last")
     same_weights(whole, resumed, 0.0)
@@ -82,3 +85,21 @@ def test_nothing_to_resume_is_one_line(tiny_run: Run):
     output, _ = process.communicate(timeout=120)
     assert process.returncode == 2
     assert output.startswith("error: nothing to resume")
+
+
+def test_a_tagger_trains_under_the_same_report(tiny_run: Run, tmp_path: Path):
+    done = subprocess.run(
+        [
+            sys.executable, "-m", "decoupled_ner.cli", "tagger", "bert-crf",
+            "--dataset", str(tiny_run.folder / "data"), "--encoder", tiny_run.encoder,
+            "--trainer.max_epochs=1", "--trainer.precision=32-true", "--seed", "3",
+        ],
+        env={**os.environ, "DECOUPLED_NER_RUNS": str(tmp_path / "runs"), "OMP_NUM_THREADS": "1"},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    [folder] = (tmp_path / "runs" / "tagger" / "data-bert-crf").glob("*/seed-3")
+    result = json.loads((folder / "result.json").read_text())
+    assert result["system"] == "bert-crf" and result["lost_training_entities"] == 0
+    assert result["overall"]["candidate_recall"] is None
+    assert isinstance(load_model(folder / "model").predict_regions("他去了北京"), list)

@@ -1,0 +1,135 @@
+"""Training: two sentences are learnt by heart, saved, loaded, and answered the same."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+import pytorch_lightning as pl
+import torch
+
+from decoupled_ner import DecoupledNER, Sentence
+from decoupled_ner.candidates import NGrams
+from decoupled_ner.data.jsonl import write_jsonl
+from decoupled_ner.training.base import EncoderTraining, warmup_linear
+from decoupled_ner.training.data import UnifiedData
+from decoupled_ner.training.unified import UnifiedTraining
+
+
+def modules(
+    sentences: list[Sentence], folder: Path, encoder: str, **settings: object
+) -> tuple[UnifiedTraining, UnifiedData]:
+    for split in ("train", "dev"):
+        write_jsonl(sentences, folder / f"{split}.jsonl")
+    data = UnifiedData(
+        str(folder), encoder, NGrams(max_length=4), batch_size=8, negatives_per_positive=None
+    )
+    model = UnifiedTraining(encoder, data.labels, dropout=0.0, lr=3e-3, warmup=0.0, **settings)
+    return model, data
+
+
+def trainer(folder: Path, epochs: int, **settings: object) -> pl.Trainer:
+    return pl.Trainer(
+        default_root_dir=folder, max_epochs=epochs, accelerator="cpu", logger=False,
+        enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
+        use_distributed_sampler=False, **settings,
+    )  # fmt: skip
+
+
+# Lightning's note on loaders without workers is about speed, and on treespecs about itself.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*does not have many workers"),
+    pytest.mark.filterwarnings("ignore:.*smaller than the logging interval"),
+    pytest.mark.filterwarnings("ignore:`isinstance"),
+]
+
+
+def test_overfit_save_load_same_answer(
+    two_sentences: list[Sentence], tmp_path: Path, tiny_encoder: str
+):
+    model, data = modules(two_sentences, tmp_path, tiny_encoder)
+    trainer(tmp_path, 40, limit_val_batches=0).fit(model, data)
+    ner = model.recognizer()
+    texts = [sentence.text for sentence in two_sentences]
+    found = ner.predict_batch(texts)
+    for sentence, entities in zip(two_sentences, found, strict=True):
+        assert [(e.start, e.end, e.label) for e in entities] == [
+            (e.start, e.end, e.label) for e in sentence.entities
+        ]
+    loaded = DecoupledNER.from_pretrained(ner.save_pretrained(tmp_path / "model"), device="cpu")
+    for entities, again in zip(found, loaded.predict_batch(texts), strict=True):
+        assert [e.region for e in entities] == [e.region for e in again]
+        assert [e.score for e in entities] == pytest.approx([e.score for e in again], abs=1e-5)
+
+
+def test_a_classifier_without_weight_stays_as_it_was(
+    two_sentences: list[Sentence], tmp_path: Path, tiny_encoder: str
+):
+    model, data = modules(two_sentences, tmp_path, tiny_encoder, alpha=0.0, weight_decay=0.5)
+    before = {name: value.clone() for name, value in model.model.state_dict().items()}
+    trainer(tmp_path, 1).fit(model, data)
+    after = model.model.state_dict()
+    for name, value in before.items():
+        untouched = name.startswith("mention_classifier")
+        assert torch.equal(value, after[name]) == untouched or name.endswith("position_ids"), name
+
+
+def test_accumulated_batches_equal_one_large_batch(
+    two_sentences: list[Sentence], tmp_path: Path, tiny_encoder: str
+):
+    weights = []
+    for batch_size, accumulate in ((24, 1), (12, 2)):
+        model, data = modules(two_sentences, tmp_path, tiny_encoder)
+        data.batch_size = batch_size
+        sampled = data.pairs()
+        data._pairs = (sampled[0], sampled[1][: 24 - len(sampled[0])])  # an even number of pairs
+        trainer(tmp_path, 1, accumulate_grad_batches=accumulate).fit(model, data)
+        weights.append(model.model.state_dict())
+    for name, value in weights[0].items():
+        torch.testing.assert_close(value, weights[1][name], rtol=1e-3, atol=2e-5)
+
+
+def test_outside_bias_corrects_for_the_share_of_negatives(
+    two_sentences: list[Sentence], tmp_path: Path, tiny_encoder: str
+):
+    model, data = modules(two_sentences, tmp_path, tiny_encoder, outside_bias="auto")
+    data.negatives_per_positive = 2.0
+    trainer(tmp_path, 1, limit_train_batches=1).fit(model, data)
+    drawn, pool = 2 * 4, len(data.pairs()[1])
+    assert data.negatives_per_epoch() == drawn < pool
+    assert model.model.config.outside_bias == pytest.approx(math.log(pool / drawn))
+
+
+def test_every_epoch_has_all_positives_and_new_negatives(
+    two_sentences: list[Sentence], tmp_path: Path, tiny_encoder: str
+):
+    _, data = modules(two_sentences, tmp_path, tiny_encoder)
+    data.negatives_per_positive = 3.0
+    batches = data.training_batches(0, 1)
+    epochs = [batches.items(epoch) for epoch in range(3)]
+    for items in epochs:
+        assert [item for item in items if item.label] == data.pairs()[0]
+        assert sum(item.label == 0 for item in items) == 12
+    assert set(epochs[0]) != set(epochs[1]) and batches.items(1) == epochs[1]
+    gold = {(i, e.region) for i, s in enumerate(two_sentences) for e in s.entities}
+    negatives = {(item.sentence, item.region) for item in data.pairs()[1]}
+    assert not gold & negatives
+
+
+def test_warmup_linear():
+    rates = [warmup_linear(step, 10, 2) for step in range(11)]
+    assert rates[:3] == [0.0, 0.5, 1.0]
+    assert rates[3:] == pytest.approx([0.875, 0.75, 0.625, 0.5, 0.375, 0.25, 0.125, 0.0])
+
+
+def test_biases_and_norms_do_not_decay(
+    two_sentences: list[Sentence], tmp_path: Path, tiny_encoder: str
+):
+    model, data = modules(two_sentences, tmp_path, tiny_encoder, weight_decay=0.3)
+    assert isinstance(model, EncoderTraining)
+    run = trainer(tmp_path, 1, limit_train_batches=1)
+    run.fit(model, data)
+    for group in run.optimizers[0].param_groups:
+        vectors = {parameter.ndim <= 1 for parameter in group["params"]}
+        assert vectors == {group["weight_decay"] == 0.0}
