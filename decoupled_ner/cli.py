@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from decoupled_ner.cli_distant import distant_app
 from decoupled_ner.cli_gazetteer import AsJson, gazetteer_app, show
 from decoupled_ner.types import InputError, Sentence
 
@@ -32,6 +33,7 @@ candidates_app = typer.Typer(help="Candidate generators.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 app.add_typer(candidates_app, name="candidates")
 app.add_typer(gazetteer_app, name="gazetteer")
+app.add_typer(distant_app, name="distant")
 
 EncoderOption = Annotated[
     str, typer.Option(help="Hub id, directory, or zh-small, which the package carries.")

@@ -80,9 +80,8 @@ def gazetteer_report(
     if dataset is None:
         show(report(loaded), as_json, render_report)
         return
-    renamed = dict(_pair(item) for item in fold or ())
     sentences = load_dataset(dataset).split(split)
-    show(agreement(loaded, sentences, renamed), as_json, render_agreement)
+    show(agreement(loaded, sentences, renamed(fold)), as_json, render_agreement)
 
 
 @gazetteer_app.command("diff")
@@ -127,8 +126,14 @@ def _gazetteer(path: Path) -> Gazetteer:
     return load_gazetteer(path)
 
 
-def _pair(item: str) -> tuple[str, str]:
-    name, equals, value = item.partition("=")
-    if not equals:
-        raise InputError(f"--fold takes OLD=NEW, not {item!r}")
-    return name, value
+def renamed(fold: list[str] | None) -> dict[str, str]:
+    """``--fold OLD=NEW`` options as a mapping.
+
+    Raises:
+        InputError: one of another form.
+    """
+    pairs = [item.partition("=") for item in fold or ()]
+    for old, equals, new in pairs:
+        if not (old and equals and new):
+            raise InputError(f"--fold takes OLD=NEW, not {old + equals + new!r}")
+    return {old: new for old, _, new in pairs}

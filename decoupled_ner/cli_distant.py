@@ -1,0 +1,108 @@
+"""``decoupled-ner distant …``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from decoupled_ner.cli_gazetteer import AsJson, renamed, show
+from decoupled_ner.types import InputError
+
+distant_app = typer.Typer(
+    help="Label raw text with a gazetteer: noisy sentences for the Context stage.",
+    no_args_is_help=True,
+)
+
+
+@distant_app.command("label")
+def label(
+    text: Annotated[list[Path], typer.Option(help="A text file, .xz or .gz or plain; repeatable.")],
+    gazetteer: Annotated[Path, typer.Option(help="A gazetteer's folder or a dictionary file.")],
+    output: Annotated[Path, typer.Option(help="A folder for the Parquet shards.")],
+    processes: Annotated[int, typer.Option(help="How many work at a time.")] = 1,
+    engine: Annotated[str, typer.Option(help="local or ray.")] = "local",
+    max_occurrences: Annotated[
+        int | None, typer.Option(help="Keep so many occurrences of a mention, evenly spaced.")
+    ] = None,
+    min_length: Annotated[int, typer.Option(help="Shorter mentions are left out.")] = 2,
+    min_share: Annotated[
+        float, typer.Option(help="Share of a mention's weight that its best type must have.")
+    ] = 0.75,
+    blacklist: Annotated[
+        Path | None, typer.Option(help="Mentions never to label, one a line.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Label text; interrupted, the same command goes on where it was."""
+    from rich.pretty import Pretty
+    from rich.progress import Progress
+
+    from decoupled_ner.data.distant import DistantSettings, label_texts
+    from decoupled_ner.gazetteer.readers import read_rows
+
+    if engine not in ("local", "ray"):
+        raise InputError(f"--engine takes local or ray, not {engine!r}")
+    never = tuple(row.mention for row in read_rows(blacklist, "txt")) if blacklist else ()
+    settings = DistantSettings(
+        min_length=min_length,
+        min_share=min_share,
+        max_occurrences=max_occurrences,
+        blacklist=never,
+    )
+    with Progress(console=Console(stderr=True), disable=as_json) as bar:
+        task = bar.add_task("labelling", total=None)
+        manifest = label_texts(
+            text,
+            gazetteer,
+            output,
+            settings,
+            processes=processes,
+            engine=engine,  # type: ignore[arg-type]
+            progress=lambda done, total, what: bar.update(
+                task, completed=done, total=total, description=what
+            ),
+        )
+    show(manifest, as_json, lambda found: Pretty(_summary(found)))
+
+
+@distant_app.command("audit")
+def audit(
+    directory: Annotated[Path, typer.Argument(help="What `label` wrote.")],
+    gazetteer: Annotated[
+        Path | None, typer.Option(help="With --dataset: the gazetteer it was made with.")
+    ] = None,
+    dataset: Annotated[
+        str | None, typer.Option(help="Agreement with the gold of this data set's train.")
+    ] = None,
+    fold: Annotated[
+        list[str] | None, typer.Option(help="Rename a type on both sides, e.g. GPE=LOC.")
+    ] = None,
+    samples: Annotated[int, typer.Option(help="Occurrences to read of each type.")] = 8,
+    html: Annotated[Path | None, typer.Option(help="Write a page to read here.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """How noisy the labels are: samples to read, and agreement with gold."""
+    from decoupled_ner.data.catalog import load_dataset
+    from decoupled_ner.data.distant import noise_audit, render_audit, write_audit
+    from decoupled_ner.gazetteer import load_gazetteer
+
+    if (gazetteer is None) != (dataset is None):
+        raise InputError("agreement with gold needs both --gazetteer and --dataset")
+    report = noise_audit(
+        directory,
+        samples=samples,
+        gazetteer=load_gazetteer(gazetteer) if gazetteer else None,
+        gold=load_dataset(dataset).split("train") if dataset else (),
+        fold=renamed(fold),
+    )
+    if html is not None:
+        write_audit(report, html, title=f"Noise audit of {directory}")
+    show(report, as_json, render_audit)
+
+
+def _summary(manifest: dict[str, Any]) -> dict[str, Any]:
+    counts = ("sentences_read", "sentences", "entities", "doubtful")
+    return {"shards": len(manifest["shards"]), **{name: manifest[name] for name in counts}}
