@@ -15,6 +15,14 @@ from rich.console import Console
 
 from decoupled_ner.cli_distant import distant_app
 from decoupled_ner.cli_gazetteer import AsJson, gazetteer_app, show
+from decoupled_ner.cli_pretrain import (
+    LIGHTNING,
+    EncoderOption,
+    ResumeOption,
+    SeedOption,
+    pretrain_app,
+    training_run,
+)
 from decoupled_ner.types import InputError, Sentence
 
 if TYPE_CHECKING:
@@ -34,11 +42,7 @@ app.add_typer(data_app, name="data")
 app.add_typer(candidates_app, name="candidates")
 app.add_typer(gazetteer_app, name="gazetteer")
 app.add_typer(distant_app, name="distant")
-
-EncoderOption = Annotated[
-    str, typer.Option(help="Hub id, directory, or zh-small, which the package carries.")
-]
-LIGHTNING = {"allow_extra_args": True, "ignore_unknown_options": True}
+app.add_typer(pretrain_app, name="pretrain")
 
 
 class Output(StrEnum):
@@ -56,25 +60,24 @@ def unify(
     recipe: Annotated[str, typer.Argument(help="A recipe's name, e.g. weibo, or a YAML file.")],
     encoder: EncoderOption = "zh-small",
     init: Annotated[
-        str, typer.Option(help="Pre-trained encoder to start from: none, DIR, or MENTION,CONTEXT.")
-    ] = "none",
-    seed: Annotated[int, typer.Option(help="Of everything random.")] = 1,
-    ckpt_path: Annotated[
-        str | None, typer.Option("--ckpt_path", help="'last' resumes the run.")
-    ] = None,
+        str,
+        typer.Option(
+            help="Encoder to start from: auto (the newest of stage 1 that fits), none, DIR, or"
+            " MENTION,CONTEXT."
+        ),
+    ] = "auto",
+    seed: SeedOption = 1,
+    ckpt_path: ResumeOption = None,
 ) -> None:
     """Train a decoupled model, save the best state on dev, and evaluate it on test.
 
     Further options are LightningCLI's and override the recipe, e.g. --model.lr 1e-4 or
     --trainer.max_epochs 3 or --trainer.devices 2.
     """
-    if ckpt_path not in (None, "last"):
-        raise InputError(f"--ckpt_path takes 'last', not {ckpt_path!r}")
-    _needs_train_extra()
-    from decoupled_ner.training.launch import Run
+    run = training_run(context, encoder, seed, ckpt_path)
     from decoupled_ner.training.launch import unify as train
 
-    train(recipe, Run(encoder, seed, ckpt_path == "last", context.args), init)
+    train(recipe, run, init)
 
 
 @app.command(context_settings=LIGHTNING)
@@ -83,18 +86,14 @@ def tagger(
     model: Annotated[str, typer.Argument(help="A system's name, e.g. bert-crf, or a YAML file.")],
     dataset: Annotated[str, typer.Option(help="Name or path of a data set.")],
     encoder: EncoderOption = "zh-small",
-    seed: Annotated[int, typer.Option(help="Of everything random.")] = 1,
-    ckpt_path: Annotated[
-        str | None, typer.Option("--ckpt_path", help="'last' resumes the run.")
-    ] = None,
+    seed: SeedOption = 1,
+    ckpt_path: ResumeOption = None,
 ) -> None:
     """Train a tagger to compare with, under the same data, metric and report."""
-    if ckpt_path not in (None, "last"):
-        raise InputError(f"--ckpt_path takes 'last', not {ckpt_path!r}")
-    _needs_train_extra()
-    from decoupled_ner.training.launch import Run, train_tagger
+    run = training_run(context, encoder, seed, ckpt_path)
+    from decoupled_ner.training.launch import train_tagger
 
-    train_tagger(model, dataset, Run(encoder, seed, ckpt_path == "last", context.args))
+    train_tagger(model, dataset, run)
 
 
 @app.command()
@@ -291,16 +290,6 @@ def _recipe_union(recipe: str) -> Union:
     config = yaml.safe_load(path.read_text(encoding="utf-8"))["data"]["candidates"]
     generator = generator_from_config(config)
     return generator if isinstance(generator, Union) else Union([generator])
-
-
-def _needs_train_extra() -> None:
-    try:
-        import jsonargparse  # noqa: F401
-        import pytorch_lightning  # noqa: F401
-    except ImportError as error:
-        raise InputError(
-            f"training needs {error.name}: pip install 'decoupled-ner[train]'"
-        ) from error
 
 
 def _best(distribution: dict[str, float]) -> str:

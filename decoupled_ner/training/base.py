@@ -1,4 +1,4 @@
-"""What training any of our models on an encoder has in common, under Lightning."""
+"""What all training has in common under Lightning, and what training for entities adds."""
 
 from __future__ import annotations
 
@@ -12,35 +12,31 @@ from torch import Tensor, nn
 from decoupled_ner.inference.model import DecoupledNER, DType
 from decoupled_ner.inference.tagger import Tagger
 from decoupled_ner.training.data import EvaluationBatch, SentenceData
+from decoupled_ner.training.datamodule import TrainingData
 from decoupled_ner.training.metric import SpanF1
 from decoupled_ner.types import Entity
 
 
-class EncoderTraining(pl.LightningModule, ABC):
-    """What training any of our models on an encoder has in common: AdamW without decay of biases
-    and norms, linear warm-up and decay, exact normalisation over ranks, reproducible dropout, and
-    dev F1 from end to end.
+class BaseTraining(pl.LightningModule, ABC):
+    """What every training stage has in common: AdamW without decay of biases and norms, linear
+    warm-up and decay, exact normalisation over ranks, and reproducible dropout.
 
     Args:
-        labels: names of the labels, ``O`` first.
         lr: peak learning rate.
         weight_decay: of AdamW.
         warmup: share of all steps in which the rate rises from 0.
         seed: of dropout.
     """
 
-    def __init__(
-        self, labels: list[str], lr: float, weight_decay: float, warmup: float, seed: int
-    ) -> None:
+    def __init__(self, lr: float, weight_decay: float, warmup: float, seed: int) -> None:
         super().__init__()
-        self.dev_f1 = SpanF1(labels[1:])
         self.lr, self.weight_decay, self.warmup, self.seed = lr, weight_decay, warmup, seed
 
     @property
-    def data(self) -> SentenceData:
+    def training_data(self) -> TrainingData:
         """The data module of this run."""
         module = self.trainer.datamodule  # type: ignore[attr-defined]
-        assert isinstance(module, SentenceData)
+        assert isinstance(module, TrainingData)
         return module
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
@@ -70,7 +66,7 @@ class EncoderTraining(pl.LightningModule, ABC):
             {"params": group, "lr": lr, "weight_decay": decay}
             for (lr, decay), group in groups.items()
         )
-        steps = self.data.optimizer_steps()
+        steps = self.training_data.optimizer_steps()
         schedule = torch.optim.lr_scheduler.LambdaLR(
             optimizer, lambda step: warmup_linear(step, steps, round(self.warmup * steps))
         )
@@ -79,6 +75,32 @@ class EncoderTraining(pl.LightningModule, ABC):
             "lr_scheduler": {"scheduler": schedule, "interval": "step"},
         }
 
+    def facts(self) -> dict[str, Any]:
+        """What a result says of this run beside its scores."""
+        return {}
+
+
+class EncoderTraining(BaseTraining, ABC):
+    """Training of a model that finds entities; dev F1 is the end-to-end one.
+
+    Args:
+        labels: names of the labels, ``O`` first.
+        lr, weight_decay, warmup, seed: as in :class:`BaseTraining`.
+    """
+
+    def __init__(
+        self, labels: list[str], lr: float, weight_decay: float, warmup: float, seed: int
+    ) -> None:
+        super().__init__(lr, weight_decay, warmup, seed)
+        self.dev_f1 = SpanF1(labels[1:])
+
+    @property
+    def data(self) -> SentenceData:
+        """The data module of this run."""
+        module = self.training_data
+        assert isinstance(module, SentenceData)
+        return module
+
     @abstractmethod
     def predict_dev(self, batch: EvaluationBatch) -> list[list[Entity]]:
         """The entities of dev sentences."""
@@ -86,10 +108,6 @@ class EncoderTraining(pl.LightningModule, ABC):
     @abstractmethod
     def recognizer(self, dtype: DType = "float32") -> DecoupledNER | Tagger:
         """The trained model as users load it."""
-
-    def facts(self) -> dict[str, Any]:
-        """What a result says of this run beside its scores."""
-        return {}
 
     def validation_step(self, batch: EvaluationBatch, batch_idx: int) -> None:
         self.dev_f1.update(batch.sentences, self.predict_dev(batch))

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import math
 import random
-from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import pytorch_lightning as pl
 from torch.utils.data import DataLoader
 
 from decoupled_ner.candidates.base import CandidateGenerator
@@ -18,7 +15,8 @@ from decoupled_ner.data.catalog import Dataset, load_dataset
 from decoupled_ner.data.negatives import EditScope, negative_pools
 from decoupled_ner.data.pairs import PairBatch, PairEncoder, TokenizedText, collate_pairs
 from decoupled_ner.models.encoder import load_tokenizer
-from decoupled_ner.training.batches import EpochBatches, ResumableLoader
+from decoupled_ner.training.batches import EpochBatches
+from decoupled_ner.training.datamodule import TrainingData
 from decoupled_ner.types import Candidate, InputError, Region, Sentence
 
 EVALUATION_SENTENCES = 32
@@ -34,7 +32,7 @@ class EvaluationBatch:
         self.sentences, self.candidates = sentences, candidates
 
 
-class SentenceData(pl.LightningDataModule):
+class SentenceData(TrainingData):
     """Sentences of a data set, cut into training batches by a subclass; dev as they are.
 
     Args:
@@ -42,9 +40,7 @@ class SentenceData(pl.LightningDataModule):
         encoder: hub id or directory, for its tokenizer.
         fit_on: the split to train on; ``train+dev`` once epochs and settings are chosen.
         train_sentences: only so many training sentences, always the same ones.
-        batch_size: items a step over all processes (and, with accumulation, a part of a step).
-        num_workers: processes that make training batches ahead of the model.
-        seed: of what is random in the data.
+        batch_size, num_workers, seed: as in :class:`TrainingData`.
     """
 
     def __init__(
@@ -57,49 +53,18 @@ class SentenceData(pl.LightningDataModule):
         num_workers: int = 0,
         seed: int = 1,
     ) -> None:
-        super().__init__()
+        super().__init__(encoder, batch_size, num_workers, seed)
         self.data: Dataset = load_dataset(dataset, train_sentences=train_sentences)
-        self.encoder, self.fit_on = encoder, fit_on
-        self.batch_size, self.num_workers, self.seed = batch_size, num_workers, seed
-        self.labels: list[str] = list(self.data.labels.names)
-        self._train_loader: ResumableLoader | None = None
+        self.fit_on = fit_on
+        self.labels = list(self.data.labels.names)
 
-    @abstractmethod
-    def training_batches(self, rank: int, world_size: int) -> EpochBatches:
-        """The training set of one rank."""
-
-    @abstractmethod
-    def items_per_epoch(self) -> int:
-        """How many items an epoch trains on, over all processes."""
-
-    def optimizer_steps(self) -> int:
-        """Of the whole run. Lightning's own estimate would load the training set before it knows
-        that a run is resumed, and start the epoch anew."""
-        trainer = self.trainer
-        assert trainer is not None and trainer.max_epochs is not None
-        if trainer.max_steps >= 0:
-            return trainer.max_steps
-        batches, limit = (
-            math.ceil(self.items_per_epoch() / self.batch_size),
-            trainer.limit_train_batches,
-        )
-        batches = min(batches, limit) if isinstance(limit, int) else int(batches * limit)
-        return math.ceil(batches / trainer.accumulate_grad_batches) * trainer.max_epochs
+    @property
+    def validates(self) -> bool:
+        return "dev" in self.data.splits and "dev" not in self.fit_on
 
     def evaluation_candidates(self, sentences: Sequence[Sentence]) -> list[list[Candidate]]:
         """What prediction will score; a tagger needs none."""
         return [[] for _ in sentences]
-
-    def train_dataloader(self) -> ResumableLoader:
-        trainer = self.trainer
-        assert trainer is not None
-        batches = self.training_batches(trainer.global_rank, trainer.world_size)
-        progress = trainer.fit_loop.epoch_loop.batch_progress.current
-        return ResumableLoader(
-            batches,
-            lambda: (trainer.current_epoch, progress.processed),  # type: ignore[attr-defined]
-            self.num_workers,
-        )
 
     def val_dataloader(self) -> DataLoader[EvaluationBatch] | list[Any]:
         """Each rank's share of dev; none is repeated, so dev F1 is exact under DDP."""

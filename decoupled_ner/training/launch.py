@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,14 +17,19 @@ from decoupled_ner.inference.measure import measure
 from decoupled_ner.inference.model import DType
 from decoupled_ner.locations import find_recipe
 from decoupled_ner.models.encoder import is_small, load_encoder_config
-from decoupled_ner.training.base import EncoderTraining
+from decoupled_ner.training.base import BaseTraining, EncoderTraining
 from decoupled_ner.training.cli import TrainingCLI
 from decoupled_ner.training.curves import write_curves
 from decoupled_ner.training.data import SentenceData, UnifiedData
+from decoupled_ner.training.datamodule import TrainingData
 from decoupled_ner.training.runs import environment, prepare_run, run_folder, write_json
+from decoupled_ner.training.starts import Start, resolve_start
 from decoupled_ner.training.tagger import TaggerData, TaggerTraining
 from decoupled_ner.training.unified import UnifiedTraining
 from decoupled_ner.types import InputError
+
+#: Saves what was trained, completes the record of the run and writes it as ``result.json``.
+Finish = Callable[[TrainingCLI, Path, dict[str, Any]], None]
 
 
 @dataclass(frozen=True)
@@ -44,13 +49,13 @@ class Run:
     arguments: Sequence[str] = ()
 
 
-def unify(recipe_name: str, run: Run, init: str = "none") -> Path | None:
+def unify(recipe_name: str, run: Run, init: str = "auto") -> Path | None:
     """Train a decoupled model and return the run's folder; None in a process that only helped.
 
     Args:
         recipe_name: a recipe's name (``weibo``) or path.
-        init: pre-trained encoders to start from: ``none``, one directory, or two with a comma for
-            mention and context.
+        init: pre-trained encoders to start from: ``auto`` for the newest of stage 1 that fits,
+            ``none``, one directory, or two with a comma for mention and context.
 
     Raises:
         InputError: an unknown recipe, encoder, data set or setting.
@@ -58,11 +63,12 @@ def unify(recipe_name: str, run: Run, init: str = "none") -> Path | None:
     small = is_small(load_encoder_config(run.encoder))
     recipe = find_recipe("unify", recipe_name, small=small)
     folder = run_folder("unify", recipe.stem.removesuffix("-small"), run.encoder, run.seed)
-    mention, _, context = (run.encoder if init == "none" else init).partition(",")
+    start = resolve_start(init, run.encoder)
+    mention, _, context = start.encoder.partition(",")
     arguments = [f"--config={recipe}", f"--model.encoder={mention}"]
     if context:
         arguments.append(f"--model.context_encoder={context}")
-    return _train(UnifiedTraining, UnifiedData, "decoupled", folder, arguments, run)
+    return train(UnifiedTraining, UnifiedData, "decoupled", folder, arguments, run, start)
 
 
 def train_tagger(recipe_name: str, dataset: str, run: Run) -> Path | None:
@@ -83,21 +89,37 @@ def train_tagger(recipe_name: str, dataset: str, run: Run) -> Path | None:
         f"--data.dataset={dataset}",
         f"--model.encoder={run.encoder}",
     ]
-    return _train(TaggerTraining, TaggerData, recipe.stem, folder, arguments, run)
+    return train(TaggerTraining, TaggerData, recipe.stem, folder, arguments, run)
 
 
-def _train(
-    model_class: type[EncoderTraining],
-    data_class: type[SentenceData],
+def train(
+    model_class: type[BaseTraining],
+    data_class: type[TrainingData],
     system: str,
     folder: Path,
     arguments: Sequence[str],
     run: Run,
+    start: Start | None = None,
+    finish: Finish | None = None,
 ) -> Path | None:
+    """Train, then ``finish``: by default as an entity recogniser, which is saved and tested.
+
+    Args:
+        system: the name of what is trained.
+        arguments: LightningCLI's, the recipe's ``--config`` first; the run's own override them.
+        start: where the encoder comes from, if not from itself.
+
+    Returns:
+        The run's folder; None in a process that only helped.
+
+    Raises:
+        InputError: nothing to resume, or a wrong setting.
+    """
     if run.resume and not (folder / "checkpoints").is_dir():
         raise InputError(f"nothing to resume in {folder}: leave out --ckpt_path last")
     prepare_run(folder, run.resume)
-    print(f"{system}: {arguments[0][2:]}, encoder {run.encoder}, run {folder}", flush=True)
+    said = f", {start.reason}" if start else ""
+    print(f"{system}: {arguments[0][2:]}, encoder {run.encoder}{said}, run {folder}", flush=True)
     started = time.monotonic()
     resuming = ["--ckpt_path=last"] if run.resume else []
     seed = f"--seed_everything={run.seed}"
@@ -106,11 +128,21 @@ def _train(
     )
     if not cli.trainer.is_global_zero:
         return None
-    _finish(cli, system, folder, seconds=time.monotonic() - started)
+    record = {
+        "system": system,
+        "encoder": run.encoder,
+        "init": start.encoder if start else run.encoder,
+        "seed": cli.model.seed,
+        "epochs": cli.trainer.current_epoch,
+        "train_seconds": time.monotonic() - started,
+        **cli.model.facts(),
+        **environment(),
+    }
+    (finish or finish_recognizer)(cli, folder, record)
     return folder
 
 
-def _finish(cli: TrainingCLI, system: str, folder: Path, seconds: float) -> None:
+def finish_recognizer(cli: TrainingCLI, folder: Path, record: dict[str, Any]) -> None:
     """Save the model, score it on test, and write what the run was."""
     module, data = cli.model, cli.datamodule
     assert isinstance(module, EncoderTraining) and isinstance(data, SentenceData)
@@ -122,19 +154,12 @@ def _finish(cli: TrainingCLI, system: str, folder: Path, seconds: float) -> None
     recognizer = module.recognizer(dtype)
     recognizer.save_pretrained(folder / "model")
     score = cli.best.best_model_score
-    record: dict[str, Any] = {
-        "system": system,
+    record |= {
         "dataset": data.data.name,
-        "encoder": str(module.hparams["encoder"]),
-        "seed": module.seed,
-        "epochs": cli.trainer.current_epoch,
         "dev_f1": None if score is None else float(score),
-        "train_seconds": seconds,
         "train_sentences": len(data.data.split(data.fit_on)),
         "dtype": dtype,
         "checksums": dict(data.data.checksums),
-        **module.facts(),
-        **environment(),
     }
     if "test" in data.data.splits:
         evaluation, predict_seconds = measure(recognizer, data.data)

@@ -1,0 +1,100 @@
+"""``decoupled-ner pretrain …``, and the options that all commands share that train."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from decoupled_ner.types import InputError
+
+if TYPE_CHECKING:
+    from decoupled_ner.training.launch import Run
+
+pretrain_app = typer.Typer(
+    help="Stage 1: what names look like, and where they stand.", no_args_is_help=True
+)
+
+#: Options that are not ours go to LightningCLI.
+LIGHTNING = {"allow_extra_args": True, "ignore_unknown_options": True}
+
+EncoderOption = Annotated[
+    str, typer.Option(help="Hub id, directory, or zh-small, which the package carries.")
+]
+SeedOption = Annotated[int, typer.Option(help="Of everything random.")]
+ResumeOption = Annotated[str | None, typer.Option("--ckpt_path", help="'last' resumes the run.")]
+_NameOption = Annotated[str | None, typer.Option(help="Of the run's folder under runs/pretrain.")]
+
+
+def training_run(context: typer.Context, encoder: str, seed: int, ckpt_path: str | None) -> Run:
+    """What a command that trains was given.
+
+    Raises:
+        InputError: a wrong ``--ckpt_path``, or what training needs is not installed.
+    """
+    if ckpt_path not in (None, "last"):
+        raise InputError(f"--ckpt_path takes 'last', not {ckpt_path!r}")
+    try:
+        import jsonargparse  # noqa: F401
+        import pytorch_lightning  # noqa: F401
+    except ImportError as error:
+        raise InputError(
+            f"training needs {error.name}: pip install 'decoupled-ner[train]'"
+        ) from error
+    from decoupled_ner.training.launch import Run
+
+    return Run(encoder, seed, ckpt_path == "last", context.args)
+
+
+@pretrain_app.command("mention", context_settings=LIGHTNING)
+def mention(
+    context: typer.Context,
+    gazetteer: Annotated[
+        str | None,
+        typer.Option(help="A gazetteer's folder or a dictionary file; by default gazetteers/seed."),
+    ] = None,
+    encoder: EncoderOption = "zh-small",
+    init: Annotated[
+        str, typer.Option(help="Encoder to start from: none, DIR, or auto: the newest of context.")
+    ] = "none",
+    name: _NameOption = None,
+    seed: SeedOption = 1,
+    ckpt_path: ResumeOption = None,
+) -> None:
+    """Mention pre-training: a gazetteer's entries and their types.
+
+    Further options are LightningCLI's and override the recipe, e.g. --data.exclude_mentions_of
+    weibo or --model.lr 1e-4 or --config pretrain/noise-gce.yaml.
+    """
+    run = training_run(context, encoder, seed, ckpt_path)
+    from decoupled_ner.training.pretrain import pretrain
+
+    if gazetteer is None:
+        print(
+            "gazetteer: the small dictionaries in gazetteers/seed; --gazetteer names a larger one"
+        )
+    arguments = [f"--data.gazetteer={gazetteer}"] if gazetteer else []
+    pretrain("mention", run, init, arguments, name)
+
+
+@pretrain_app.command("context", context_settings=LIGHTNING)
+def context_stage(
+    context: typer.Context,
+    distant: Annotated[str, typer.Option(help="The folder that distant supervision wrote.")],
+    encoder: EncoderOption = "zh-small",
+    init: Annotated[
+        str, typer.Option(help="Encoder to start from: none, DIR, or auto: the newest of mention.")
+    ] = "auto",
+    name: _NameOption = None,
+    seed: SeedOption = 1,
+    ckpt_path: ResumeOption = None,
+) -> None:
+    """Context pre-training: masked mentions and their types in distantly supervised sentences.
+
+    Further options are LightningCLI's and override the recipe, e.g. --data.sentences_per_epoch
+    100000 or --model.mlm_weight 0.5 or --config pretrain/noise-gce.yaml.
+    """
+    run = training_run(context, encoder, seed, ckpt_path)
+    from decoupled_ner.training.pretrain import pretrain
+
+    pretrain("context", run, init, [f"--data.distant={distant}"], name)

@@ -1,0 +1,81 @@
+"""What all training data has in common: batches that any number of processes share exactly."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from typing import Any
+
+import pytorch_lightning as pl
+from torch.utils.data import DataLoader
+
+from decoupled_ner.training.batches import Batches, ResumableLoader
+
+
+class TrainingData(pl.LightningDataModule, ABC):
+    """Batches that depend on seed, epoch and number alone.
+
+    A subclass sets ``labels``, the names of the labels with ``O`` first.
+
+    Args:
+        encoder: hub id or directory, for its tokenizer.
+        batch_size: items a step over all processes (and, with accumulation, a part of a step).
+        num_workers: processes that make training batches ahead of the model.
+        seed: of what is random in the data.
+    """
+
+    labels: list[str]
+
+    def __init__(self, encoder: str, batch_size: int, num_workers: int, seed: int) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.batch_size, self.num_workers, self.seed = batch_size, num_workers, seed
+
+    @abstractmethod
+    def training_batches(self, rank: int, world_size: int) -> Batches:
+        """The training set of one rank."""
+
+    @abstractmethod
+    def items_per_epoch(self) -> int:
+        """How many items an epoch trains on, over all processes."""
+
+    @property
+    @abstractmethod
+    def validates(self) -> bool:
+        """Whether there is something to validate on that is not trained on."""
+
+    @property
+    def selects_on_dev(self) -> bool:
+        """Whether the state that is best on dev is kept, rather than the last."""
+        return self.validates
+
+    def optimizer_steps(self) -> int:
+        """Of the whole run. Lightning's own estimate would load the training set before it knows
+        that a run is resumed, and start the epoch anew."""
+        trainer = self.trainer
+        assert trainer is not None and trainer.max_epochs is not None
+        if trainer.max_steps >= 0:
+            return trainer.max_steps
+        batches, limit = (
+            math.ceil(self.items_per_epoch() / self.batch_size),
+            trainer.limit_train_batches,
+        )
+        batches = min(batches, limit) if isinstance(limit, int) else int(batches * limit)
+        return math.ceil(batches / trainer.accumulate_grad_batches) * trainer.max_epochs
+
+    def train_dataloader(self) -> ResumableLoader:
+        trainer = self.trainer
+        assert trainer is not None
+        batches = self.training_batches(trainer.global_rank, trainer.world_size)
+        progress = trainer.fit_loop.epoch_loop.batch_progress.current
+        return ResumableLoader(
+            batches,
+            lambda: (trainer.current_epoch, progress.processed),  # type: ignore[attr-defined]
+            self.num_workers,
+        )
+
+
+def evaluation_loader(batches: Batches) -> DataLoader[Any]:
+    """A rank's part of every batch, once. All ranks have as many batches, which DDP needs."""
+    numbers = [(0, number) for number in range(len(batches))]
+    return DataLoader(batches, batch_size=None, sampler=numbers)

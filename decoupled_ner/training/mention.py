@@ -1,0 +1,230 @@
+"""Mention pre-training: a gazetteer's entries → their types, under Lightning."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from decoupled_ner.candidates.base import CandidateGenerator
+from decoupled_ner.data.mentions import (
+    common_words,
+    draw,
+    is_held_out,
+    quotas,
+    seed_gazetteer,
+    training_mentions,
+    typed_entries,
+)
+from decoupled_ner.data.pairs import PairEncoder, pad_ids
+from decoupled_ner.gazetteer import load_gazetteer
+from decoupled_ner.models.encoder import load_tokenizer
+from decoupled_ner.models.stage1 import MentionModel
+from decoupled_ner.training.batches import EpochBatches
+from decoupled_ner.training.datamodule import TrainingData, evaluation_loader
+from decoupled_ner.training.stage1 import StageOneTraining
+from decoupled_ner.types import InputError, Region
+
+#: The gazetteer of the dictionaries that the project ships.
+SEED = "seed"
+_EVALUATION_ITEMS = 512
+
+
+class MentionBatch(NamedTuple):
+    """Token ids (B, T), attention mask (B, T) and label ids (B,) of B mentions."""
+
+    ids: Tensor
+    mask: Tensor
+    labels: Tensor
+
+
+class MentionData(TrainingData):
+    """The entries of a gazetteer with their most probable types, and common words as ``O``.
+
+    An epoch draws from type t a number of entries in proportion to ``n_t ** (1 / temperature)``,
+    where n_t is how many it has: 1 keeps the gazetteer's own shares, a greater temperature evens
+    them out. No entry comes again before all of its type have come. ``O`` counts as a type.
+
+    Args:
+        encoder: hub id or directory, for its tokenizer.
+        gazetteer: a compiled folder or a dictionary file; ``seed`` for the project's own.
+        exclude_mentions_of: a data set; the mentions of its training split are never ``O``.
+        possible_names: words that this generator proposes as a whole are never ``O``, since they
+            may be names that the gazetteer lacks.
+        temperature: at least 1; infinity draws as many of every type.
+        entries_per_epoch: how many entries an epoch has; None for as many as there are.
+        held_out: share of the entries, chosen by their hash, that only validate.
+        max_tokens: special tokens included; longer mentions keep their two ends.
+        batch_size, num_workers, seed: as in :class:`TrainingData`.
+
+    Raises:
+        InputError: the gazetteer has no types or no common words, or a setting is out of range.
+    """
+
+    selects_on_dev = False  # the last state counts: held-out entries are noisy as all others
+
+    def __init__(
+        self,
+        encoder: str,
+        gazetteer: str = SEED,
+        exclude_mentions_of: str | None = None,
+        possible_names: CandidateGenerator | None = None,
+        temperature: float = 2.0,
+        entries_per_epoch: int | None = None,
+        held_out: float = 0.05,
+        max_tokens: int = 32,
+        batch_size: int = 128,
+        num_workers: int = 0,
+        seed: int = 1,
+    ) -> None:
+        super().__init__(encoder, batch_size, num_workers, seed)
+        if not (temperature >= 1 and 0 <= held_out < 1):
+            raise InputError(
+                f"temperature={temperature} must be at least 1, held_out={held_out} in [0, 1)"
+            )
+        self.gazetteer = seed_gazetteer() if gazetteer == SEED else load_gazetteer(gazetteer)
+        self.labels, every = typed_entries(self.gazetteer)
+        mentions = training_mentions(exclude_mentions_of) if exclude_mentions_of else set()
+        every[0] = common_words(self.gazetteer.words, mentions, possible_names)
+        if not every[0]:
+            raise InputError(
+                f"gazetteer {gazetteer!r} has no common words: add a source of type O to its build"
+            )
+        self.max_tokens = max_tokens
+        held = [{m for m in group if is_held_out(m, held_out)} for group in every]
+        self.held_out = [sorted(group) for group in held]
+        self.entries = [
+            [m for m in group if m not in out] for group, out in zip(every, held, strict=True)
+        ]
+        counts = [len(group) for group in self.entries]
+        self.drawn = quotas(counts, temperature, entries_per_epoch or sum(counts))
+
+    @property
+    def validates(self) -> bool:
+        return any(self.held_out)
+
+    def items_per_epoch(self) -> int:
+        return sum(self.drawn)
+
+    def training_batches(self, rank: int, world_size: int) -> EpochBatches:
+        return self._batches(self.entries, self.drawn, self.batch_size, rank, world_size)
+
+    def val_dataloader(self) -> DataLoader[MentionBatch]:
+        """Each rank's share of the held-out entries."""
+        trainer = self.trainer
+        assert trainer is not None
+        counts = [len(group) for group in self.held_out]
+        if sum(counts) < trainer.world_size:
+            raise InputError(f"only {sum(counts)} entries are held out: raise held_out")
+        rank, ranks = trainer.global_rank, trainer.world_size
+        size = max(_EVALUATION_ITEMS, ranks)
+        return evaluation_loader(self._batches(self.held_out, counts, size, rank, ranks))
+
+    def _batches(
+        self, groups: Sequence[Sequence[str]], drawn: Sequence[int], size: int, *ranks: int
+    ) -> MentionBatches:
+        encoder = PairEncoder(load_tokenizer(self.encoder), max_mention_tokens=self.max_tokens)
+        return MentionBatches(encoder, groups, drawn, size, self.seed, *ranks)
+
+
+class Entry(NamedTuple):
+    """A mention and its label id."""
+
+    mention: str
+    label: int
+
+
+class MentionBatches(EpochBatches):
+    """Entries drawn for each epoch, as :class:`MentionBatch`.
+
+    Args:
+        groups: the mentions of each label.
+        drawn: how many of each label an epoch has.
+    """
+
+    def __init__(
+        self,
+        encoder: PairEncoder,
+        groups: Sequence[Sequence[str]],
+        drawn: Sequence[int],
+        batch_size: int,
+        seed: int,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
+        super().__init__(batch_size, seed, rank, world_size)
+        self.encoder, self.groups, self.drawn = encoder, groups, drawn
+
+    def items_per_epoch(self) -> int:
+        return sum(self.drawn)
+
+    def items(self, epoch: int) -> list[Entry]:
+        rng = random.Random(f"entries-{self.seed}-{epoch}")
+        return [
+            Entry(mention, label)
+            for label, (group, count) in enumerate(zip(self.groups, self.drawn, strict=True))
+            for mention in draw(group, count, rng)
+        ]
+
+    def length_of(self, item: Entry) -> int:
+        return len(item.mention)
+
+    def collate(self, items: Sequence[Entry]) -> MentionBatch:
+        texts = self.encoder.tokenize_batch([item.mention for item in items])
+        mentions = [self.encoder.encode(t, Region(0, len(t.text))).mention for t in texts]
+        ids, mask = pad_ids(mentions, self.encoder.pad)
+        return MentionBatch(ids, mask, torch.tensor([item.label for item in items]))
+
+
+class MentionTraining(StageOneTraining):
+    """Trains a :class:`MentionModel`; the vocabulary head stays as it was.
+
+    Args:
+        encoder: hub id, directory or bundled name to start from.
+        labels, label_smoothing, gce_q, lr, weight_decay, warmup, seed: as in
+            :class:`StageOneTraining`.
+        dropout: before the classifier.
+    """
+
+    def __init__(
+        self,
+        encoder: str,
+        labels: list[str],
+        dropout: float = 0.1,
+        label_smoothing: float = 0.0,
+        gce_q: float = 0.0,
+        lr: float = 2e-5,
+        weight_decay: float = 0.01,
+        warmup: float = 0.1,
+        seed: int = 1,
+    ) -> None:
+        super().__init__(encoder, labels, label_smoothing, gce_q, lr, weight_decay, warmup, seed)
+        self.save_hyperparameters()
+        self.model = MentionModel(self.load_start(encoder), len(labels), dropout)
+
+    def training_step(self, batch: MentionBatch, batch_idx: int) -> Tensor:
+        loss = self.type_loss(self.model(batch.ids, batch.mask), batch.labels)
+        items = loss.new_tensor(len(batch.labels))
+        self.log("train/loss", loss.detach() / items)
+        return self.mean_over_ranks(loss, items)
+
+    def validation_step(self, batch: MentionBatch, batch_idx: int) -> None:
+        self.dev_types.update(self.model(batch.ids, batch.mask), batch.labels)
+
+    def facts(self) -> dict[str, Any]:
+        data = self.training_data
+        assert isinstance(data, MentionData)
+        entries, drawn = (
+            dict(zip(data.labels, counts, strict=True))
+            for counts in ([len(group) for group in data.entries], data.drawn)
+        )
+        return {
+            "gazetteer_digest": data.gazetteer.digest,
+            "entries": entries,
+            "entries_per_epoch": drawn,
+            "held_out_entries": sum(map(len, data.held_out)),
+        }

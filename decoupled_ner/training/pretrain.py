@@ -1,0 +1,72 @@
+"""Whole runs of stage 1: train, save the encoder, write what the run was."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from decoupled_ner.locations import find_recipe
+from decoupled_ner.models.encoder import is_small, load_encoder_config
+from decoupled_ner.training.cli import TrainingCLI
+from decoupled_ner.training.context import ContextData, ContextTraining
+from decoupled_ner.training.curves import write_curves
+from decoupled_ner.training.launch import Run, train
+from decoupled_ner.training.mention import MentionData, MentionTraining
+from decoupled_ner.training.runs import run_folder, write_json
+from decoupled_ner.training.stage1 import StageOneTraining
+from decoupled_ner.training.starts import resolve_start, stage_one_run
+
+Stage = Literal["mention", "context"]
+_CLASSES: dict[Stage, tuple[type[StageOneTraining], type[MentionData] | type[ContextData]]] = {
+    "mention": (MentionTraining, MentionData),
+    "context": (ContextTraining, ContextData),
+}
+_OTHER: dict[Stage, Stage] = {"mention": "context", "context": "mention"}
+
+
+def pretrain(
+    stage: Stage, run: Run, init: str, arguments: Sequence[str], name: str | None = None
+) -> Path | None:
+    """Run a stage of pre-training and return the run's folder, whose ``encoder`` is the result;
+    None in a process that only helped.
+
+    Args:
+        init: ``none``, a directory, or ``auto``: the newest encoder of the other stage that fits.
+        arguments: LightningCLI's that say what is trained on.
+        name: of the run's folder in place of the stage's, e.g. to keep two corpora apart.
+
+    Raises:
+        InputError: an unknown encoder, missing data, or a wrong setting.
+    """
+    recipe = find_recipe("pretrain", stage, small=is_small(load_encoder_config(run.encoder)))
+    before = stage_one_run(run.encoder)  # the encoder's own name goes on through the stages
+    folder = run_folder(
+        "pretrain", name or stage, (before or {}).get("encoder", run.encoder), run.seed
+    )
+    start = resolve_start(init, run.encoder, [_OTHER[stage]])
+    model_class, data_class = _CLASSES[stage]
+
+    def finish(cli: TrainingCLI, folder: Path, record: dict[str, Any]) -> None:
+        module = cli.model
+        assert isinstance(module, StageOneTraining)
+        module.save_encoder(folder / "encoder")
+        write_curves(folder)
+        scores = {
+            name.removeprefix("dev/"): float(value)
+            for name, value in cli.trainer.callback_metrics.items()
+            if name.startswith("dev/")
+        }
+        write_json(folder / "result.json", {"stage": stage, **record, "held_out": scores})
+        print(f"encoder {folder / 'encoder'}")
+
+    return train(
+        model_class,
+        data_class,
+        f"{stage} pre-training",
+        folder,
+        [f"--config={recipe}", f"--model.encoder={start.encoder}", *arguments],
+        run,
+        start,
+        finish,
+    )

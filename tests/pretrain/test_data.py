@@ -1,0 +1,162 @@
+"""What the two stages train on: which items, how often, and never what is held out."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from decoupled_ner.candidates import JiebaNouns
+from decoupled_ner.data.distant import read_distant
+from decoupled_ner.data.endless import EndlessSentences, held_out_sentences
+from decoupled_ner.data.jsonl import write_jsonl
+from decoupled_ner.data.mentions import (
+    common_words,
+    draw,
+    is_held_out,
+    quotas,
+    seed_gazetteer,
+    training_mentions,
+    typed_entries,
+)
+from decoupled_ner.gazetteer import UNTYPED, Entry, Gazetteer
+from decoupled_ner.models.encoder import load_tokenizer
+from decoupled_ner.training.context import ContextData
+from decoupled_ner.training.mention import MentionData
+from decoupled_ner.types import InputError, Sentence, entity_at
+
+
+def test_quotas_by_hand():
+    assert quotas([100, 25, 0], 1, 125) == [100, 25, 0]
+    assert quotas([100, 25, 0], 2, 150) == [100, 50, 0]  # square roots: 10 and 5
+    assert quotas([100, 25, 1], math.inf, 30) == [10, 10, 10]
+    assert quotas([10_000, 1], 1, 10) == [10, 1]  # at least one
+
+
+@given(st.integers(0, 40), st.integers(1, 12), st.randoms(use_true_random=False))
+def test_drawing_repeats_nothing_before_all_have_come(count, size, rng):
+    drawn = Counter(draw([str(i) for i in range(size)], count, rng))
+    assert sum(drawn.values()) == count
+    assert max(drawn.values(), default=0) - min(drawn[str(i)] for i in range(size)) <= 1
+
+
+def test_entries_have_their_most_probable_type():
+    gazetteer = Gazetteer.from_entries(
+        [
+            Entry("九江", "GPE", "a", 2.0),
+            Entry("九江", "LOC", "b"),
+            Entry("任正非", "PER", "a"),
+            Entry("某物", UNTYPED, "a"),
+            Entry("高峰", "PER", "a", 0.3),
+            Entry("高峰", "O", "b"),
+        ]
+    )
+    labels, groups = typed_entries(gazetteer)
+    assert labels == ["O", "PER", "GPE"] and groups == [[], ["任正非"], ["九江"]]
+    assert gazetteer.words == []  # 高峰 may be a name, so it is no common word either
+    with pytest.raises(InputError, match="has a type"):
+        typed_entries(Gazetteer.from_entries([Entry("某物", UNTYPED)]))
+
+
+def test_common_words_are_no_mention_of_train(tmp_path: Path):
+    for split, name in (("train", "东方"), ("dev", "明天"), ("test", "电话")):
+        write_jsonl([Sentence(name, (entity_at(name, 0, 2, "PER"),))], tmp_path / f"{split}.jsonl")
+    mentions = training_mentions(str(tmp_path))
+    assert mentions == {"东方"}  # dev and test are never looked at
+    words = ["东方", "明天", "电话", "张伟"]
+    assert common_words(words, mentions, None) == ["明天", "电话", "张伟"]
+    names = JiebaNouns(tags=["nr*", "ns", "nt", "nz"])
+    assert common_words(words, mentions, names) == ["明天", "电话"]
+
+
+def test_the_seed_has_every_type_and_common_words():
+    labels, groups = typed_entries(seed_gazetteer())
+    assert labels == ["O", "PER", "ORG", "GPE", "LOC"]
+    assert all(len(group) > 100 for group in groups[1:]) and len(seed_gazetteer().words) > 500
+
+
+def test_mention_batches(gazetteer: str, entries: list[Entry], masked_lm: str):
+    settings = {"temperature": math.inf, "entries_per_epoch": 90, "held_out": 0.2}
+    data = MentionData(masked_lm, gazetteer, batch_size=16, **settings)
+    assert data.labels == ["O", "PER", "GPE"]
+    held, trained = (
+        {m for group in groups for m in group} for groups in (data.held_out, data.entries)
+    )
+    assert not held & trained and held | trained == {entry.mention for entry in entries}
+    assert 0.1 < len(held) / len(held | trained) < 0.3
+    batches = data.training_batches(0, 1)
+    drawn = batches.items(3)
+    assert Counter(entry.label for entry in drawn) == {0: 30, 1: 30, 2: 30}
+    assert {entry.mention for entry in drawn} <= trained
+    assert batches.items(3) == drawn != batches.items(4)
+    batch = batches[0, 0]
+    tokenizer = load_tokenizer(masked_lm)
+    for ids, mask, label in zip(batch.ids, batch.mask, batch.labels, strict=True):
+        text = tokenizer.decode(ids[mask.bool()]).replace(" ", "")
+        mention = text.removeprefix("[CLS]").removesuffix("[SEP]")
+        assert mention in data.entries[label]
+
+
+def test_settings_that_are_wrong(gazetteer: str, distant: str, masked_lm: str, tmp_path: Path):
+    for settings in ({"temperature": 0.5}, {"held_out": 1.0}):
+        with pytest.raises(InputError, match="must be"):
+            MentionData(masked_lm, gazetteer, **settings)
+    Gazetteer.from_entries([Entry("九江", "GPE")]).save(tmp_path)
+    with pytest.raises(InputError, match="no common words"):
+        MentionData(masked_lm, str(tmp_path))
+    with pytest.raises(InputError, match=r"held_out=1\.0"):
+        ContextData(masked_lm, distant, held_out=1.0)
+    with pytest.raises(InputError, match=r"no manifest\.json"):
+        ContextData(masked_lm, str(tmp_path))
+
+
+def test_endless_sentences(distant: str):
+    everything = {s.id for s in read_distant(distant)}
+    held = {s.id for s in held_out_sentences(distant, 0.2, 10_000)}
+    assert 0.1 < len(held) / len(everything) < 0.3
+    trained = len(everything) - len(held)
+    source = EndlessSentences(distant, 0.2, seed=5)
+    first, second = ([s.id for s in source.read(start, start + trained)] for start in (0, trained))
+    assert set(first) == set(second) == everything - held and first != second
+    assert [s.id for s in source.read(7, 30)] == first[7:30]  # begun anew
+    resumed = EndlessSentences(distant, 0.2, seed=5)
+    assert [s.id for s in resumed.read(trained + 3, trained + 9)] == second[3:9]
+    assert len(held_out_sentences(distant, 0.2, 5)) == 5
+    with pytest.raises(InputError, match="no labelled sentence to train on"):
+        EndlessSentences(distant, 1.0, seed=5).read(0, 1)
+
+
+def test_context_batches(distant: str, masked_lm: str):
+    data = ContextData(masked_lm, distant, sentences_per_epoch=70, batch_size=16, held_out=0.2)
+    assert data.labels == ["O", "PER", "GPE"]
+    whole = data.training_batches(0, 1)
+    assert len(whole) == 5
+    read = [[s.sentence.id for n in range(5) for s in whole.global_batch(e, n)] for e in (0, 1)]
+    assert all(len(set(ids)) == 70 for ids in read)
+    assert not set(read[0]) & set(read[1])  # the next epoch goes on behind the first
+    assert not {s.id for s in data.validation_sentences} & set(read[0] + read[1])
+    parts = [data.training_batches(rank, 2) for rank in range(2)]
+    for number in (0, 3):
+        shared = [row for part in parts for row in part[1, number].targets.tolist()]
+        assert sorted(shared) == sorted(whole[1, number].targets.tolist())
+
+
+def test_every_epoch_picks_anew(distant: str, masked_lm: str):
+    data = ContextData(masked_lm, distant, batch_size=16, outside_share=0.5)
+    batches = data.training_batches(0, 1)
+    visits = batches.read(0, 0, 40)
+    first = batches.collate(visits)
+    again = batches.collate(visits)
+    later = batches.collate([visit._replace(epoch=1) for visit in visits])
+    assert first.targets.tolist() == again.targets.tolist() != later.targets.tolist()
+
+
+@given(st.text(), st.floats(0, 1), st.floats(0, 1))
+def test_a_greater_share_holds_out_more(text: str, less: float, more: float):
+    less, more = sorted((less, more))
+    assert is_held_out(text, more) or not is_held_out(text, less)
+    assert not is_held_out(text, 0.0) and is_held_out(text, 1.0)
