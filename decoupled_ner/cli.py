@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
 from itertools import islice, tee
 from pathlib import Path
@@ -106,7 +106,7 @@ def predict(
     ] = None,
     text: Annotated[list[str] | None, typer.Option(help="A sentence; may be repeated.")] = None,
     dataset: Annotated[str | None, typer.Option(help="Sentences of this data set's test.")] = None,
-    limit: Annotated[int | None, typer.Option(help="Only so many sentences.")] = None,
+    limit: Annotated[int | None, typer.Option(min=0, help="Only so many sentences.")] = None,
     output_format: Annotated[Output, typer.Option("--format")] = Output.jsonl,
     output: Annotated[Path | None, typer.Option(help="A file; by default standard output.")] = None,
     dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16.")] = "float32",
@@ -119,6 +119,8 @@ def predict(
 
     recognizer = _load_model(model, dtype)
     sentences = _predicted(recognizer, islice(_lines_of(inputs, text, dataset), limit))
+    if output_format is Output.terminal and output is not None:
+        raise InputError("--format terminal writes to the terminal; for a file take html")
     if output_format is Output.terminal:
         for sentence in sentences:
             Console(soft_wrap=True).print(highlight_terminal(sentence.text, sentence.entities))
@@ -260,15 +262,20 @@ def _lines_of(
         yield from (sentence.text for sentence in load_dataset(dataset).split("test"))
     for path in inputs or ():
         if str(path) == "-":
-            yield from (line.rstrip("\r\n") for line in sys.stdin)
-            continue
-        if not path.is_file():
+            yield from _decoded(sys.stdin.buffer, "standard input")
+        elif path.is_file():
+            with path.open("rb") as file:
+                yield from _decoded(file, str(path))
+        else:
             raise InputError(f"{path}: no such file")
-        with path.open(encoding="utf-8", newline="\n") as file:
-            try:
-                yield from (line.rstrip("\r\n") for line in file)
-            except UnicodeDecodeError as error:
-                raise InputError(f"{path}: not UTF-8 at byte {error.start}") from error
+
+
+def _decoded(file: Iterable[bytes], name: str) -> Iterator[str]:
+    for number, line in enumerate(file, start=1):
+        try:
+            yield line.decode("utf-8").rstrip("\r\n")
+        except UnicodeDecodeError as error:
+            raise InputError(f"{name}:{number}: not UTF-8") from error
 
 
 def _predicted(recognizer: Recognizer, lines: Iterable[str]) -> Iterator[Sentence]:
@@ -287,7 +294,10 @@ def _recipe_union(recipe: str) -> Union:
     from decoupled_ner.locations import find_recipe
 
     path = find_recipe("unify", recipe, small=True)
-    config = yaml.safe_load(path.read_text(encoding="utf-8"))["data"]["candidates"]
+    try:
+        config = yaml.safe_load(path.read_text(encoding="utf-8"))["data"]["candidates"]
+    except (yaml.YAMLError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: no data: candidates: in this recipe") from error
     generator = generator_from_config(config)
     return generator if isinstance(generator, Union) else Union([generator])
 
@@ -297,10 +307,14 @@ def _best(distribution: dict[str, float]) -> str:
     return f"{label} {distribution[label]:.2f}"
 
 
-def main() -> None:
-    """Run a command; a mistake of the user's is one line and status 2."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command; a mistake of the user's is one line and status 2.
+
+    Args:
+        arguments: by default the command line's.
+    """
     try:
-        app(standalone_mode=True)
+        app(list(arguments) if arguments is not None else None, standalone_mode=True)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)

@@ -16,7 +16,7 @@ def recipe_folder(stage: str) -> Path:
     Raises:
         InputError: the installation lacks it.
     """
-    for place in (_PACKAGE.parent / stage, _PACKAGE / "recipes" / stage, _PACKAGE / stage):
+    for place in (_PACKAGE / "recipes" / stage, _PACKAGE / stage, _PACKAGE.parent / stage):
         if place.is_dir() and any(place.glob("*.yaml")):
             return place
     raise InputError(f"no {stage} recipes beside the package: install decoupled-ner again")

@@ -5,5 +5,4 @@ import sys
 from decoupled_ner.cli import main
 
 if __name__ == "__main__":
-    sys.argv[1:1] = ["gazetteer"]
-    main()
+    main(["gazetteer", *sys.argv[1:]])  # sys.argv stays: Lightning starts DDP's processes with it

@@ -110,7 +110,7 @@ def test_gazetteer_verbs(tmp_path: Path):
         (("evaluate", ".", "--dataset", "demo"), "no config.json there"),
         (("data", "report", "nowhere"), "nowhere"),
         (("unify", "nothing"), "no recipe 'nothing' in unify/; there are conll2003"),
-        (("unify", "demo", "--encoder", "no/such"), "encoder 'no/such' can't be loaded"),
+        (("unify", "demo", "--encoder", "no/such"), "'no/such' can't be loaded"),
         (("unify", "demo", "--ckpt_path", "elsewhere"), "--ckpt_path takes 'last'"),
     ],
 )

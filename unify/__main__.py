@@ -4,5 +4,5 @@ import sys
 
 from decoupled_ner.cli import main
 
-sys.argv[1:1] = ["unify"]
-main()
+if __name__ == "__main__":
+    main(["unify", *sys.argv[1:]])  # sys.argv stays: Lightning starts DDP's processes with it

@@ -181,7 +181,8 @@ def length_buckets(lengths: Sequence[int], tokens_per_batch: int) -> Iterator[li
     """Indices sorted by length, cut so that no batch pads to more than ``tokens_per_batch``."""
     batch: list[int] = []
     for index in sorted(range(len(lengths)), key=lengths.__getitem__):
-        if batch and (len(batch) + 1) * lengths[index] > tokens_per_batch:
+        width = math.ceil(lengths[index] / WIDTH_STEP) * WIDTH_STEP
+        if batch and (len(batch) + 1) * width > tokens_per_batch:
             yield batch
             batch = []
         batch.append(index)

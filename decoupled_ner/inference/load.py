@@ -22,7 +22,10 @@ def load_model(
         InputError: there is none, or it is neither.
     """
     directory = model_directory(name_or_path or default_model())
-    kind = json.loads((directory / "config.json").read_text(encoding="utf-8")).get("model_type")
+    try:
+        kind = json.loads((directory / "config.json").read_text(encoding="utf-8"))["model_type"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{directory / 'config.json'}: no configuration of a model") from error
     if kind == DecoupledConfig.model_type:
         return DecoupledNER.from_pretrained(directory, device=device, dtype=dtype)
     if kind == TaggerConfig.model_type:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
 
 from rich.console import Console
 from rich.progress import track
@@ -11,15 +12,23 @@ from rich.progress import track
 from decoupled_ner.data.catalog import Dataset
 from decoupled_ner.inference.evaluate import Evaluation, evaluate
 from decoupled_ner.inference.recognizer import Recognizer
-from decoupled_ner.types import Candidate, Entity
+from decoupled_ner.types import Candidate, Entity, Sentence
 
 _BATCH = 64
 
 
 def measure(
-    recognizer: Recognizer, dataset: Dataset, split: str = "test", *, bootstrap: int = 1000
+    recognizer: Recognizer,
+    dataset: Dataset,
+    split: str = "test",
+    *,
+    trained_on: Sequence[Sentence] | None = None,
+    bootstrap: int = 1000,
 ) -> tuple[Evaluation, float]:
     """Score ``recognizer`` on a split, with a progress bar on the terminal.
+
+    Args:
+        trained_on: what tells seen mentions and leaked sentences from others; by default train.
 
     Returns:
         The evaluation, and the seconds that prediction took.
@@ -39,6 +48,9 @@ def measure(
         proposed += candidates or []
     seconds = time.perf_counter() - started
     regions = [[c.region for c in found] for found in proposed] if proposed else None
-    train = dataset.splits.get("train") if split != "train" else None
-    evaluation = evaluate(gold, predicted, candidates=regions, train=train, bootstrap=bootstrap)
+    if trained_on is None and split != "train":
+        trained_on = dataset.splits.get("train")
+    evaluation = evaluate(
+        gold, predicted, candidates=regions, train=trained_on, bootstrap=bootstrap
+    )
     return evaluation, seconds

@@ -22,7 +22,7 @@ from decoupled_ner.inference.recognizer import Recognizer
 from decoupled_ner.inference.scoring import RegionScorer
 from decoupled_ner.locations import runs_folder
 from decoupled_ner.models.decoupled import DecoupledConfig, DecoupledModel
-from decoupled_ner.models.encoder import load_tokenizer, quiet_transformers
+from decoupled_ner.models.encoder import load_tokenizer, load_weights, quiet_transformers
 from decoupled_ner.types import Candidate, Entity, InputError
 
 DType = Literal["float32", "bfloat16", "float16"]
@@ -81,8 +81,7 @@ class DecoupledNER(Recognizer):
         config = DecoupledConfig.from_pretrained(directory)
         if config.model_type != DecoupledConfig.model_type or config.candidates is None:
             raise InputError(f"{name_or_path}: not a decoupled model with candidate generators")
-        with quiet_transformers():
-            model = DecoupledModel.from_pretrained(directory, config=config, dtype=torch.float32)
+        model = load_weights(DecoupledModel, directory, config)
         return cls(
             model,
             load_tokenizer(str(directory)),
@@ -145,10 +144,18 @@ def model_directory(name_or_path: str | Path) -> Path:
 
 
 class replacing:
-    """A fresh folder beside ``directory`` that takes its place when the block ends well."""
+    """A fresh folder beside ``directory`` that takes its place when the block ends well.
+
+    Raises:
+        InputError: what lies there is no model, and would be lost.
+    """
 
     def __init__(self, directory: Path) -> None:
-        self.directory = directory
+        self.directory = directory.resolve()
+        if directory.exists() and not _is_replaceable(directory):
+            raise InputError(
+                f"{directory}: holds something else than a model; choose another folder"
+            )
 
     def __enter__(self) -> Path:
         self.directory.parent.mkdir(parents=True, exist_ok=True)
@@ -171,6 +178,15 @@ class replacing:
             shutil.rmtree(old, ignore_errors=True)
         else:
             self._fresh.rename(self.directory)
+
+
+def _is_replaceable(directory: Path) -> bool:
+    """Whether it is an empty folder, or one that holds a model of ours."""
+    if not directory.is_dir():
+        return False
+    config = directory / "config.json"
+    ours = config.is_file() and '"model_type": "decoupled-ner' in config.read_text("utf-8")
+    return ours or not any(directory.iterdir())
 
 
 def default_model() -> Path:

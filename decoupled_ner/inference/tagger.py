@@ -16,7 +16,7 @@ from decoupled_ner.data.pairs import length_buckets
 from decoupled_ner.inference.model import DType, model_directory, replacing
 from decoupled_ner.inference.recognizer import Recognizer
 from decoupled_ner.inference.tag_decoding import ScoredSpan, TagDecoder
-from decoupled_ner.models.encoder import quiet_transformers
+from decoupled_ner.models.encoder import load_weights, quiet_transformers
 from decoupled_ner.models.pieces import Piece
 from decoupled_ner.models.tagger import TaggerConfig, TaggerModel
 from decoupled_ner.models.tagger_inputs import TaggerInputs
@@ -69,8 +69,7 @@ class Tagger(Recognizer):
         config = TaggerConfig.from_pretrained(directory)
         if config.model_type != TaggerConfig.model_type or config.labels is None:
             raise InputError(f"{name_or_path}: not a tagger")
-        with quiet_transformers():
-            model = TaggerModel.from_pretrained(directory, config=config, dtype=torch.float32)
+        model = load_weights(TaggerModel, directory, config)
         return cls(model, TaggerInputs.load(config, directory), device=device, dtype=dtype)
 
     def save_pretrained(self, directory: str | Path) -> Path:

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from transformers import PreTrainedConfig, PreTrainedModel
 
 from decoupled_ner.models.encoder import encoder_from_config
+from decoupled_ner.types import InputError
 
 
 class DecoupledConfig(PreTrainedConfig):
@@ -79,6 +80,12 @@ class DecoupledModel(PreTrainedModel):
 
     def __init__(self, config: DecoupledConfig) -> None:
         super().__init__(config)
+        longest = max(config.max_mention_tokens, config.max_context_tokens)
+        positions = config.encoder.get("max_position_embeddings", longest)
+        if "roberta" in config.encoder["model_type"]:
+            positions -= 2  # it counts its positions from 2
+        if longest > positions:
+            raise InputError(f"the encoder reads {positions} tokens at most, not {longest}")
         self.mention_encoder = encoder_from_config(config.encoder)
         self.context_encoder = (
             None if config.share_encoders else encoder_from_config(config.encoder)

@@ -7,9 +7,10 @@ import inspect
 from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import torch
+from safetensors import SafetensorError
 from tokenizers import Tokenizer
 from transformers import (
     AutoConfig,
@@ -22,6 +23,8 @@ from transformers import (
 from transformers.utils import logging
 
 from decoupled_ner.types import InputError
+
+_Model = TypeVar("_Model", bound=PreTrainedModel)
 
 #: Encoders that the package carries, by short name.
 BUNDLED = ("zh-small",)
@@ -55,10 +58,40 @@ def load_encoder(name_or_path: str) -> PreTrainedModel:
     """
     config = load_encoder_config(name_or_path)
     with _hub_errors(name_or_path):
-        encoder: PreTrainedModel = AutoModel.from_pretrained(
-            resolve_encoder(name_or_path), dtype=torch.float32, **_without_pooler(config)
+        loaded: Any = AutoModel.from_pretrained(
+            resolve_encoder(name_or_path),
+            dtype=torch.float32,
+            output_loading_info=True,
+            **_without_pooler(config),
         )
-    return encoder
+        encoder, found = loaded
+        _check_loaded(found)
+    return cast(PreTrainedModel, encoder)
+
+
+def load_weights(model: type[_Model], directory: Path, config: PreTrainedConfig) -> _Model:
+    """A model of ours from its folder, in float32; safetensors alone are read.
+
+    Raises:
+        InputError: weights are missing, damaged or of another shape.
+    """
+    with _hub_errors(str(directory)):
+        both: Any = model.from_pretrained(
+            directory,
+            config=config,
+            dtype=torch.float32,
+            use_safetensors=True,
+            output_loading_info=True,
+        )
+        loaded, found = both
+        _check_loaded(found)
+    return cast(_Model, loaded)
+
+
+def _check_loaded(found: dict[str, Any]) -> None:
+    """Weights that the files lack would silently be random."""
+    if missing := [*found["missing_keys"], *found["mismatched_keys"]]:
+        raise ValueError(f"{len(missing)} weights are missing or misshapen, e.g. {missing[0]}")
 
 
 def encoder_from_config(config: dict[str, Any] | PreTrainedConfig) -> PreTrainedModel:
@@ -121,10 +154,10 @@ def _hub_errors(name_or_path: str) -> Iterator[None]:
     try:
         with quiet_transformers():
             yield
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise InputError(
-            f"encoder {name_or_path!r} can't be loaded: give a directory, a hub id that is"
+            f"{name_or_path!r} can't be loaded: give a directory, a hub id that is"
             f" reachable, or one of {', '.join(BUNDLED)} ({reason})"
         ) from error
 

@@ -15,6 +15,8 @@ from typing import Any
 
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from decoupled_ner.types import InputError
+
 #: Batches whose items are sorted by length together: little padding, still well mixed.
 POOL_BATCHES = 50
 
@@ -56,8 +58,8 @@ class Batches(Dataset[Any], ABC):
     """
 
     def __init__(self, batch_size: int, seed: int, rank: int = 0, world_size: int = 1) -> None:
-        if batch_size < world_size:
-            raise ValueError(f"a batch of {batch_size} can't be shared by {world_size} processes")
+        if batch_size < 1:
+            raise InputError(f"batch_size must be at least 1, got {batch_size}")
         self.batch_size, self.seed = batch_size, seed
         self.rank, self.world_size = rank, world_size
 
@@ -103,6 +105,11 @@ class EpochBatches(Batches):
             rng = random.Random(f"batches-{self.seed}-{epoch}")
             lengths = [self.length_of(item) for item in self._items]
             self._batches = bucketed_batches(lengths, self.batch_size, rng)
+            if min(map(len, self._batches)) < self.world_size:
+                raise InputError(
+                    f"batches of {self.batch_size} from {len(lengths)} items can't be shared by"
+                    f" {self.world_size} processes: give a larger batch_size or fewer devices"
+                )
             self._epoch = epoch
         return [self._items[index] for index in self._batches[number]]
 

@@ -7,6 +7,7 @@ import logging
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
@@ -21,6 +22,7 @@ from pytorch_lightning.cli import LightningArgumentParser, LightningCLI, SaveCon
 
 from decoupled_ner.training.base import BaseTraining
 from decoupled_ner.training.datamodule import TrainingData
+from decoupled_ner.training.runs import prepare_run
 
 MONITOR = "dev/f1"
 
@@ -41,6 +43,14 @@ class ResumePoint(ModelCheckpoint):
             save_top_k=1,
             enable_version_counter=False,
         )
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *arguments: Any) -> None:
+        # A state of an epoch's last batch would resume behind the epoch's validation.
+        if not trainer.is_last_batch:
+            super().on_train_batch_end(trainer, *arguments)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        trainer.save_checkpoint(Path(str(self.dirpath)) / f"{self.CHECKPOINT_NAME_LAST}.ckpt")
 
 
 class _SaveConfig(SaveConfigCallback):
@@ -90,12 +100,15 @@ class TrainingCLI(LightningCLI):
         data_class: type[TrainingData],
         folder: Path,
         arguments: Sequence[str],
+        resume: bool = False,
     ) -> None:
         _quiet()
+        self.folder, self.resume = folder, resume
         self._data_class = data_class
         self.checkpoints = folder / "checkpoints"
         # A resumed run logs beside what it had logged before.
-        part = f"part-{1 + len(list(folder.glob('logs/part-*')))}"
+        parts = len(list(folder.glob("logs/part-*"))) if resume else 0
+        part = f"part-{parts + 1}"
         loggers = [
             {
                 "class_path": f"pytorch_lightning.loggers.{logger}",
@@ -104,7 +117,12 @@ class TrainingCLI(LightningCLI):
             for logger in ("CSVLogger", "TensorBoardLogger")
         ]
         self.best = ModelCheckpoint(
-            self.checkpoints, "best", monitor=MONITOR, mode="max", enable_version_counter=False
+            self.checkpoints,
+            "best",
+            monitor=MONITOR,
+            mode="max",
+            enable_version_counter=False,
+            save_on_train_epoch_end=False,  # but before it, so that the resume point knows of it
         )
         super().__init__(
             model_class,
@@ -130,6 +148,7 @@ class TrainingCLI(LightningCLI):
                 "resume_point.dirpath": str(self.checkpoints),
                 "early_stopping.monitor": MONITOR,
                 "early_stopping.mode": "max",
+                "early_stopping.strict": False,  # a run may end before dev is scored
                 "early_stopping.patience": 1000,
             }
         )
@@ -140,6 +159,10 @@ class TrainingCLI(LightningCLI):
                 parser.link_arguments(f"model.{name}", f"data.{name}")
         for group in ("model", "data"):
             parser.link_arguments("seed_everything", f"{group}.seed", compute_fn=int)
+
+    def before_fit(self) -> None:
+        """Only now, when every argument has turned out to be right, is an earlier run moved."""
+        prepare_run(self.folder, self.resume)
 
     @property
     def selects_on_dev(self) -> bool:

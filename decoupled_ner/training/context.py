@@ -36,8 +36,7 @@ class ContextData(TrainingData):
     Args:
         encoder: hub id or directory, for its tokenizer.
         distant: the folder that distant supervision wrote.
-        sentences_per_epoch: None for as many as are trained on. Where it is less, the next epoch
-            goes on behind the last one's sentences.
+        sentences_per_epoch: at most so many; the next epoch goes on behind them. None for all.
         outside_share, outside_regions, ignore_doubtful, possible_names: as in
             :class:`decoupled_ner.data.masking.RegionChooser`.
         held_out: share of the sentences, chosen by their hash, that is never trained on.
@@ -81,8 +80,8 @@ class ContextData(TrainingData):
         )
         self.max_tokens = max_tokens
         self.validation_sentences = held_out_sentences(distant, held_out, validation_sentences)
-        everything = round(self.manifest["sentences"] * (1 - held_out))
-        self.sentences_per_epoch = sentences_per_epoch or max(1, everything)
+        everything = max(1, round(self.manifest["sentences"] * (1 - held_out)))
+        self.sentences_per_epoch = min(sentences_per_epoch or everything, everything)
 
     @property
     def validates(self) -> bool:

@@ -22,7 +22,7 @@ from decoupled_ner.training.cli import TrainingCLI
 from decoupled_ner.training.curves import write_curves
 from decoupled_ner.training.data import SentenceData, UnifiedData
 from decoupled_ner.training.datamodule import TrainingData
-from decoupled_ner.training.runs import environment, prepare_run, run_folder, write_json
+from decoupled_ner.training.runs import environment, run_folder, write_json
 from decoupled_ner.training.starts import Start, resolve_start
 from decoupled_ner.training.tagger import TaggerData, TaggerTraining
 from decoupled_ner.training.unified import UnifiedTraining
@@ -60,14 +60,13 @@ def unify(recipe_name: str, run: Run, init: str = "auto") -> Path | None:
     Raises:
         InputError: an unknown recipe, encoder, data set or setting.
     """
-    small = is_small(load_encoder_config(run.encoder))
-    recipe = find_recipe("unify", recipe_name, small=small)
-    folder = run_folder("unify", recipe.stem.removesuffix("-small"), run.encoder, run.seed)
     start = resolve_start(init, run.encoder)
     mention, _, context = start.encoder.partition(",")
+    recipe = find_recipe("unify", recipe_name, small=is_small(load_encoder_config(mention)))
+    folder = run_folder("unify", recipe.stem.removesuffix("-small"), run.encoder, run.seed)
     arguments = [f"--config={recipe}", f"--model.encoder={mention}"]
     if context:
-        arguments.append(f"--model.context_encoder={context}")
+        arguments += [f"--model.context_encoder={context}", "--model.share_encoders=false"]
     return train(UnifiedTraining, UnifiedData, "decoupled", folder, arguments, run, start)
 
 
@@ -115,16 +114,15 @@ def train(
     Raises:
         InputError: nothing to resume, or a wrong setting.
     """
-    if run.resume and not (folder / "checkpoints").is_dir():
+    if run.resume and not (folder / "checkpoints" / "last.ckpt").is_file():
         raise InputError(f"nothing to resume in {folder}: leave out --ckpt_path last")
-    prepare_run(folder, run.resume)
     said = f", {start.reason}" if start else ""
     print(f"{system}: {arguments[0][2:]}, encoder {run.encoder}{said}, run {folder}", flush=True)
     started = time.monotonic()
     resuming = ["--ckpt_path=last"] if run.resume else []
     seed = f"--seed_everything={run.seed}"
     cli = TrainingCLI(
-        model_class, data_class, folder, [*arguments, seed, *resuming, *run.arguments]
+        model_class, data_class, folder, [*arguments, seed, *resuming, *run.arguments], run.resume
     )
     if not cli.trainer.is_global_zero:
         return None
@@ -146,11 +144,13 @@ def finish_recognizer(cli: TrainingCLI, folder: Path, record: dict[str, Any]) ->
     """Save the model, score it on test, and write what the run was."""
     module, data = cli.model, cli.datamodule
     assert isinstance(module, EncoderTraining) and isinstance(data, SentenceData)
-    if cli.selects_on_dev:
+    if cli.selects_on_dev and cli.best.best_model_path:  # none where the run ended before dev
         state = torch.load(cli.best.best_model_path, map_location="cpu", weights_only=True)
         module.load_state_dict(state["state_dict"])
     bf16 = str(cli.trainer.precision).startswith("bf16")
     dtype: DType = "bfloat16" if bf16 else "float32"
+    # After training Lightning has moved the module to the CPU.
+    module.to(cli.trainer.strategy.root_device)
     recognizer = module.recognizer(dtype)
     recognizer.save_pretrained(folder / "model")
     score = cli.best.best_model_score
@@ -162,7 +162,8 @@ def finish_recognizer(cli: TrainingCLI, folder: Path, record: dict[str, Any]) ->
         "checksums": dict(data.data.checksums),
     }
     if "test" in data.data.splits:
-        evaluation, predict_seconds = measure(recognizer, data.data)
+        trained_on = data.data.split(data.fit_on)
+        evaluation, predict_seconds = measure(recognizer, data.data, trained_on=trained_on)
         facts = {"model": str(folder / "model"), "dataset": data.data.name, "split": "test"}
         write_report(evaluation, folder / "report.html", facts=facts)
         Console().print(render(evaluation))

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pytorch_lightning.utilities import rank_zero_only
 
 from decoupled_ner.locations import runs_folder
 
@@ -28,7 +29,7 @@ def run_folder(stage: str, name: str, encoder: str, seed: int) -> Path:
 def prepare_run(folder: Path, resume: bool) -> None:
     """Make the run's folder. What an earlier run left there is moved aside, never overwritten,
     unless this run resumes it. Under DDP only the first process does anything."""
-    if int(os.environ.get("LOCAL_RANK", "0")) or resume:
+    if rank_zero_only.rank or resume:  # type: ignore[attr-defined]
         return
     if folder.exists() and any(folder.iterdir()):
         folder.rename(folder.with_name(f"{folder.name}~{time.strftime('%Y%m%d-%H%M%S')}"))

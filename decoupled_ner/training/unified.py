@@ -22,7 +22,7 @@ from decoupled_ner.models.decoupled import (
 from decoupled_ner.models.encoder import load_encoder, load_encoder_config, load_tokenizer
 from decoupled_ner.training.base import EncoderTraining
 from decoupled_ner.training.data import EvaluationBatch, UnifiedData
-from decoupled_ner.types import Entity
+from decoupled_ner.types import Entity, InputError
 
 ClassWeights = Literal["none", "balanced"]
 
@@ -71,6 +71,8 @@ class UnifiedTraining(EncoderTraining):
     ) -> None:
         super().__init__(labels, lr, weight_decay, warmup, seed)
         self.save_hyperparameters()
+        if context_encoder and share_encoders:
+            raise InputError("a context_encoder of its own needs --model.share_encoders=false")
         encoder_config = load_encoder_config(encoder).to_dict()
         if encoder_dropout is not None:
             encoder_config["hidden_dropout_prob"] = encoder_dropout

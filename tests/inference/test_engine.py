@@ -12,6 +12,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.torch import load_file, save_file
 
 from decoupled_ner import DecoupledNER, Entity, InputError
 from decoupled_ner.candidates import GazetteerMatches, NGrams, Union
@@ -192,3 +193,28 @@ def test_a_hub_id_is_read_from_the_hub_layout(ner: DecoupledNER, tmp_path: Path)
     )
     found = ner.predict_regions("去九江")
     assert done.stdout.strip() == str([(e.start, e.end, e.label) for e in found])
+
+
+def test_saving_never_replaces_what_is_no_model(ner: DecoupledNER, tmp_path: Path):
+    (tmp_path / "thesis.txt").write_text("three years of work")
+    with pytest.raises(InputError, match="something else than a model"):
+        ner.save_pretrained(tmp_path)
+    assert (tmp_path / "thesis.txt").is_file()
+
+
+def test_missing_or_damaged_weights_are_no_random_ones(ner: DecoupledNER, tmp_path: Path):
+    directory = ner.save_pretrained(tmp_path / "model")
+    weights = load_file(directory / "model.safetensors")
+    del weights["global_classifier.weight"]
+    save_file(weights, directory / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(InputError, match=r"missing or misshapen, e\.g\. global_classifier"):
+        DecoupledNER.from_pretrained(directory)
+    (directory / "model.safetensors").write_bytes(b"\x00" * 64)
+    with pytest.raises(InputError, match="can't be loaded"):
+        DecoupledNER.from_pretrained(directory)
+
+
+def test_windows_that_the_encoder_cannot_read_are_refused(tiny_encoder: str):
+    encoder = load_encoder_config(tiny_encoder).to_dict()
+    with pytest.raises(InputError, match="reads 160 tokens at most, not 200"):
+        DecoupledModel(DecoupledConfig(encoder=encoder, labels=["O"], max_context_tokens=200))

@@ -23,7 +23,7 @@ ENCODER = BertConfig(
     num_hidden_layers=2,
     num_attention_heads=2,
     intermediate_size=32,
-    max_position_embeddings=32,
+    max_position_embeddings=128,
 ).to_dict()
 LABELS = ["O", "PER", "ORG"]
 

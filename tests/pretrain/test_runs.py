@@ -62,7 +62,10 @@ class Stage:
 
 
 def finished(process: subprocess.Popen[str]) -> str:
-    output, _ = process.communicate(timeout=300)
+    try:
+        output, _ = process.communicate(timeout=200)
+    finally:
+        process.kill()  # nothing is left behind where it takes too long
     assert process.returncode == 0, output
     return output
 
@@ -128,10 +131,9 @@ def test_context_first_then_mention_from_a_path(stage: Stage):
     said = stage.run("runs", "mention", "--init", "auto", "--trainer.max_epochs=1")
     assert f"starts from {context}, the newest" in said
     stage.encoder = str(context)
-    stage.run("runs", "mention", "--trainer.max_epochs=1")  # the same run, so that one goes aside
-    folder = context.parents[2]
-    assert not (folder.parent / "mention" / "encoder").exists()
-    assert len(list((folder.parent / "mention" / folder.name).glob("seed-1*"))) in (0, 2)
+    stage.run("runs", "mention", "--trainer.max_epochs=1")  # by name the same run again
+    runs = context.parents[3] / "mention" / context.parents[1].name
+    assert len(list(runs.glob("seed-1*"))) == 2
 
 
 def test_resuming_after_a_kill_gives_the_same_weights(
@@ -151,10 +153,7 @@ def test_resuming_after_a_kill_gives_the_same_weights(
     same_weights(stage.result("whole", "context"), killed, 0.0)
 
 
-@pytest.mark.parametrize("name", ["mention", "context"])
-def test_two_processes_equal_one(
-    stage: Stage, name: str, same_weights: Callable[[Path, Path, float], None]
-):
+def test_two_processes_equal_one(stage: Stage, same_weights: Callable[[Path, Path, float], None]):
     # Dropout draws other numbers in other processes.
     config = Path(stage.encoder) / "config.json"
     without = stage.folder / "encoder-without-dropout"
@@ -164,9 +163,9 @@ def test_two_processes_equal_one(
     settings = json.loads(config.read_text()) | {"hidden_dropout_prob": 0.0}
     (without / "config.json").write_text(json.dumps(settings))
     stage.encoder = str(without)
-    stage.run("one", name)
-    stage.run("two", name, "--trainer.devices=2", "--trainer.accelerator=cpu")
-    one, two = (stage.result(runs, name) for runs in ("one", "two"))
+    stage.run("one", "context")
+    stage.run("two", "context", "--trainer.devices=2", "--trainer.accelerator=cpu")
+    one, two = (stage.result(runs, "context") for runs in ("one", "two"))
     same_weights(one, two, 2e-4)
     first, second = (json.loads((run / "result.json").read_text()) for run in (one, two))
     assert second["held_out"] == pytest.approx(first["held_out"], abs=1e-3)

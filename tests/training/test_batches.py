@@ -15,6 +15,7 @@ from decoupled_ner.training.batches import (
     bucketed_batches,
     even_parts,
 )
+from decoupled_ner.types import InputError
 
 
 class Numbers(EpochBatches):
@@ -76,8 +77,12 @@ def test_epochs_differ_and_repeat():
 
 
 def test_more_processes_than_a_batch_holds():
-    with pytest.raises(ValueError, match="can't be shared"):
-        Numbers(50, 2, world_size=3)
+    with pytest.raises(InputError, match="can't be shared"):
+        Numbers(50, 2, world_size=3)[0, 0]
+    with pytest.raises(InputError, match="can't be shared"):
+        Numbers(5, 2, world_size=2)[0, 0]  # of 2, 2 and 1
+    with pytest.raises(InputError, match="at least 1"):
+        Numbers(5, 0)
 
 
 @pytest.mark.parametrize("workers", [0, 2])
