@@ -4,14 +4,15 @@ PYTHON ?= python3
 BIN := .venv/bin
 DATASET ?= weibo
 ENCODER ?= zh-small
-INIT ?= none
+INIT ?= auto
+DISTANT ?= runs/distant
 SEED ?= 1
 ARGS ?=
 MODEL ?= bert-crf
 SOURCES ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo unify tagger gazetteers test check format results clean
+.PHONY: help setup demo unify tagger gazetteers distant pretrain-mention pretrain-context test check format results clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 20
@@ -29,7 +30,7 @@ demo: setup ## train on the demo set, evaluate and show predictions (under five 
 	$(BIN)/decoupled-ner predict --dataset demo --limit 12 --format terminal
 	$(BIN)/decoupled-ner predict --text 篮协成立于1956年6月 --format terminal
 
-unify: setup ## train and evaluate: DATASET=weibo ENCODER=zh-small INIT=none SEED=1 ARGS='--trainer.devices 2'
+unify: setup ## train and evaluate: DATASET=weibo ENCODER=zh-small INIT=auto SEED=1 ARGS='--trainer.devices 2'
 	$(BIN)/decoupled-ner unify $(DATASET) --encoder $(ENCODER) --init $(INIT) --seed $(SEED) $(ARGS)
 
 tagger: setup ## a tagger to compare with: MODEL=bert-crf DATASET=weibo ENCODER=zh-small SEED=1
@@ -37,6 +38,15 @@ tagger: setup ## a tagger to compare with: MODEL=bert-crf DATASET=weibo ENCODER=
 
 gazetteers: setup ## build runs/gazetteer from the seed dictionaries, or from SOURCES=file.yaml
 	$(BIN)/decoupled-ner gazetteer build $(if $(SOURCES),--sources $(SOURCES))
+
+distant: setup ## label raw text with runs/gazetteer: TEXT=news.txt DISTANT=runs/distant
+	$(BIN)/decoupled-ner distant label --text $(TEXT) --gazetteer runs/gazetteer --output $(DISTANT)
+
+pretrain-mention: setup ## stage 1, from dictionaries: GAZETTEER=folder, by default gazetteers/seed
+	$(BIN)/decoupled-ner pretrain mention --encoder $(ENCODER) $(if $(GAZETTEER),--gazetteer $(GAZETTEER)) $(ARGS)
+
+pretrain-context: setup ## stage 1, from distantly supervised text: DISTANT=runs/distant
+	$(BIN)/decoupled-ner pretrain context --distant $(DISTANT) --encoder $(ENCODER) $(ARGS)
 
 test: setup ## run the tests
 	$(BIN)/pytest $(ARGS)

@@ -13,6 +13,7 @@ import copy
 from typing import Any, NamedTuple
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import AutoModelForMaskedLM, PreTrainedModel
@@ -27,7 +28,8 @@ def load_masked_lm(name_or_path: str) -> tuple[PreTrainedModel, bool]:
     checkpoint has none, it is new and random.
 
     Raises:
-        InputError: it can't be found, or its architecture has no masked language model.
+        InputError: it can't be found, lacks weights of the encoder, or its architecture has no
+            masked language model.
     """
     config = load_encoder_config(name_or_path)
     try:
@@ -38,12 +40,19 @@ def load_masked_lm(name_or_path: str) -> tuple[PreTrainedModel, bool]:
                 dtype=torch.float32,
                 output_loading_info=True,
             )
-    except (OSError, ValueError) as error:
+            missing = [key for key in report["missing_keys"] if _of_encoder(key, model)]
+            if missing:
+                raise ValueError(f"{len(missing)} weights are missing, e.g. {missing[0]}")
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         reason = str(error).strip().splitlines()[0]
         raise InputError(
-            f"encoder {name_or_path!r} can't be loaded as a masked language model ({reason})"
+            f"{name_or_path!r} can't be loaded as a masked language model ({reason})"
         ) from error
     return model, not report["missing_keys"]
+
+
+def _of_encoder(key: str, model: PreTrainedModel) -> bool:
+    return key.startswith(f"{model.base_model_prefix}.")
 
 
 class _Given(nn.Module):

@@ -79,6 +79,14 @@ class Batches(Dataset[Any], ABC):
     def collate(self, items: Sequence[Any]) -> Any:
         """A batch of tensors."""
 
+    def check_shared(self, batches: Sequence[Sequence[Any]]) -> None:
+        """Raise an `InputError` unless each of some global batches has an item for every rank."""
+        if min(map(len, batches)) < self.world_size:
+            raise InputError(
+                f"batches of {self.batch_size} from {self.items_per_epoch()} items can't be shared"
+                f" by {self.world_size} processes: give a larger batch_size or fewer devices"
+            )
+
     def __len__(self) -> int:
         """Batches in an epoch."""
         return math.ceil(self.items_per_epoch() / self.batch_size)
@@ -105,11 +113,7 @@ class EpochBatches(Batches):
             rng = random.Random(f"batches-{self.seed}-{epoch}")
             lengths = [self.length_of(item) for item in self._items]
             self._batches = bucketed_batches(lengths, self.batch_size, rng)
-            if min(map(len, self._batches)) < self.world_size:
-                raise InputError(
-                    f"batches of {self.batch_size} from {len(lengths)} items can't be shared by"
-                    f" {self.world_size} processes: give a larger batch_size or fewer devices"
-                )
+            self.check_shared(self._batches)
             self._epoch = epoch
         return [self._items[index] for index in self._batches[number]]
 
@@ -138,6 +142,7 @@ class StreamBatches(Batches):
         read = self.read(epoch, items * first // batches, items * last // batches)
         ordered = sorted(read, key=self.length_of)
         numbers = even_parts(range(len(ordered)), last - first)
+        self.check_shared(numbers)
         random.Random(f"pool-{self.seed}-{epoch}-{pool}").shuffle(numbers)
         return [[ordered[number] for number in part] for part in numbers]
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+import shutil
+from pathlib import Path
 
 import pytest
 import torch
 import transformers
+from safetensors.torch import load_file, save_file
 from torch.nn import functional as F
 
 from decoupled_ner.models.stage1 import (
@@ -132,3 +135,15 @@ def test_a_missing_head_is_noticed(tiny_encoder: str, masked_lm: str):
     assert not load_masked_lm(tiny_encoder)[1]
     with pytest.raises(InputError, match="can't be loaded"):
         load_masked_lm("no/such/encoder/here")
+
+
+def test_an_encoder_that_lacks_weights_is_not_made_up(masked_lm: str, tmp_path: Path):
+    shutil.copytree(masked_lm, tmp_path, dirs_exist_ok=True)
+    weights = load_file(tmp_path / "model.safetensors")
+    weights.pop("bert.encoder.layer.0.output.dense.weight")
+    save_file(weights, tmp_path / "model.safetensors", {"format": "pt"})
+    with pytest.raises(InputError, match="1 weights are missing"):
+        load_masked_lm(str(tmp_path))
+    (tmp_path / "model.safetensors").write_bytes(b"broken")
+    with pytest.raises(InputError, match="can't be loaded"):
+        load_masked_lm(str(tmp_path))
