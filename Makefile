@@ -43,10 +43,10 @@ distant: setup ## label raw text with runs/gazetteer: TEXT=news.txt DISTANT=runs
 	$(BIN)/decoupled-ner distant label --text $(TEXT) --gazetteer runs/gazetteer --output $(DISTANT)
 
 pretrain-mention: setup ## stage 1, from dictionaries: GAZETTEER=folder, by default gazetteers/seed
-	$(BIN)/decoupled-ner pretrain mention --encoder $(ENCODER) $(if $(GAZETTEER),--gazetteer $(GAZETTEER)) $(ARGS)
+	$(BIN)/decoupled-ner pretrain mention --encoder $(ENCODER) $(if $(GAZETTEER),--gazetteer $(GAZETTEER)) --seed $(SEED) $(ARGS)
 
 pretrain-context: setup ## stage 1, from distantly supervised text: DISTANT=runs/distant
-	$(BIN)/decoupled-ner pretrain context --distant $(DISTANT) --encoder $(ENCODER) $(ARGS)
+	$(BIN)/decoupled-ner pretrain context --distant $(DISTANT) --encoder $(ENCODER) --seed $(SEED) $(ARGS)
 
 test: setup ## run the tests
 	$(BIN)/pytest $(ARGS)

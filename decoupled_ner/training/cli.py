@@ -50,7 +50,9 @@ class ResumePoint(ModelCheckpoint):
             super().on_train_batch_end(trainer, *arguments)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        trainer.save_checkpoint(Path(str(self.dirpath)) / f"{self.CHECKPOINT_NAME_LAST}.ckpt")
+        trainer.save_checkpoint(
+            Path(str(self.dirpath)) / f"{self.CHECKPOINT_NAME_LAST}.ckpt", weights_only=False
+        )
 
 
 class _SaveConfig(SaveConfigCallback):

@@ -72,19 +72,6 @@ def test_two_processes_equal_one(tiny_run: Run, same_weights: Callable[[Path, Pa
     assert first["overall"]["f1"] == pytest.approx(second["overall"]["f1"], abs=0.02)
 
 
-def test_dev_f1_is_the_same_under_ddp(tiny_run: Run):
-    longer = ("--trainer.max_epochs=6", "--trainer.check_val_every_n_epoch=6")
-    one, two = (
-        json.loads((tiny_run.run(name, *longer, *devices) / "result.json").read_text())
-        for name, devices in (
-            ("one", ()),
-            ("two", ("--trainer.devices=2", "--trainer.accelerator=cpu")),
-        )
-    )
-    assert one["dev_f1"] > 0.2
-    assert two["dev_f1"] == pytest.approx(one["dev_f1"], abs=0.03)
-
-
 def test_a_wrong_setting_leaves_the_earlier_run_alone(tiny_run: Run):
     folder = tiny_run.run("runs", "--trainer.max_epochs=1")
     process = tiny_run.start("runs", "--model.lrr=1")

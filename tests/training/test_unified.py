@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import pytorch_lightning as pl
@@ -133,3 +134,15 @@ def test_biases_and_norms_do_not_decay(
     for group in run.optimizers[0].param_groups:
         vectors = {parameter.ndim <= 1 for parameter in group["params"]}
         assert vectors == {group["weight_decay"] == 0.0}
+
+
+@pytest.mark.parametrize("world_size", [1, 2, 3])
+def test_ranks_share_dev_without_repeats(world_size: int, tiny_encoder: str):
+    data = UnifiedData("demo", tiny_encoder, NGrams(max_length=2))
+    seen = []
+    for rank in range(world_size):
+        data.trainer = SimpleNamespace(global_rank=rank, world_size=world_size)  # type: ignore[assignment]
+        for batch in data.val_dataloader():
+            assert len(batch.sentences) == len(batch.candidates) > 0
+            seen += [sentence.id for sentence in batch.sentences]
+    assert sorted(seen) == sorted(sentence.id for sentence in data.data.split("dev"))
