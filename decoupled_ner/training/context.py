@@ -80,7 +80,7 @@ class ContextData(TrainingData):
         )
         self.max_tokens = max_tokens
         self.validation_sentences = held_out_sentences(distant, held_out, validation_sentences)
-        everything = max(1, round(self.manifest["sentences"] * (1 - held_out)))
+        everything: int = max(1, round(self.manifest["sentences"] * (1 - held_out)))
         self.sentences_per_epoch = min(sentences_per_epoch or everything, everything)
 
     @property
