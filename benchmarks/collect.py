@@ -18,7 +18,7 @@ from results import write_result
 from decoupled_ner.types import InputError
 
 _KEPT = (
-    "system dataset split encoder seed epochs dev_f1 dtype train_seconds predict_seconds"
+    "system dataset split encoder init seed epochs dev_f1 dtype train_seconds predict_seconds"
     " pairs_per_epoch outside_bias lost_training_entities candidates_a_sentence by_type mentions"
     " sentences errors checksums device machine versions commit"
 )

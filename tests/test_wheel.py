@@ -37,6 +37,7 @@ def test_wheel_holds_assets_and_recipes(wheel: Path):
         "decoupled_ner/recipes/unify/weibo.yaml",
         "decoupled_ner/recipes/unify/demo-small.yaml",
         "decoupled_ner/recipes/gazetteers/sources.yaml",
+        "decoupled_ner/recipes/pretrain/mention.yaml",
     } <= names
     top = {name.split("/")[0] for name in names}
     assert all(name == "decoupled_ner" or name.endswith(".dist-info") for name in top)

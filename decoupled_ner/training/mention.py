@@ -56,7 +56,7 @@ class MentionData(TrainingData):
         possible_names: words that this generator proposes as a whole are never ``O``, since they
             may be names that the gazetteer lacks.
         temperature: at least 1; infinity draws as many of every type.
-        entries_per_epoch: how many entries an epoch has; None for as many as there are.
+        entries_per_epoch: at most so many; None for as many as there are.
         held_out: share of the entries, chosen by their hash, that only validate.
         max_tokens: special tokens included; longer mentions keep their two ends.
         batch_size, num_workers, seed: as in :class:`TrainingData`.
@@ -101,7 +101,8 @@ class MentionData(TrainingData):
             [m for m in group if m not in out] for group, out in zip(every, held, strict=True)
         ]
         counts = [len(group) for group in self.entries]
-        self.drawn = quotas(counts, temperature, entries_per_epoch or sum(counts))
+        total = min(entries_per_epoch or sum(counts), sum(counts))
+        self.drawn = quotas(counts, temperature, total)
 
     @property
     def validates(self) -> bool:
