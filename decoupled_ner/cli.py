@@ -298,8 +298,7 @@ def _recipe_union(recipe: str) -> Union:
         config = yaml.safe_load(path.read_text(encoding="utf-8"))["data"]["candidates"]
     except (yaml.YAMLError, KeyError, TypeError) as error:
         raise InputError(f"{path}: no data: candidates: in this recipe") from error
-    generator = generator_from_config(config)
-    return generator if isinstance(generator, Union) else Union([generator])
+    return Union.of(generator_from_config(config))
 
 
 def _best(distribution: dict[str, float]) -> str:

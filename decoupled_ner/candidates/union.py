@@ -34,6 +34,11 @@ class Union(CandidateGenerator):
         self.generators = tuple(generators)
         self.max_length = max_length
 
+    @classmethod
+    def of(cls, generator: CandidateGenerator) -> Union:
+        """The generator itself if it is a union, else a union of it alone."""
+        return generator if isinstance(generator, Union) else cls([generator])
+
     def candidates(self, text: str) -> list[Candidate]:
         """The candidates of ``text``, sorted by start, then end."""
         return self.candidates_batch([text])[0]

@@ -58,7 +58,7 @@ class DecoupledNER(Recognizer):
             device = "cuda" if torch.cuda.is_available() else "cpu"
         self.model = model.train(False).to(device)
         self.tokenizer = tokenizer
-        self.generator = Union([generator]) if not isinstance(generator, Union) else generator
+        self.generator = Union.of(generator)
         autocast = None if dtype == "float32" else getattr(torch, dtype)
         self._scorer = RegionScorer(self.model, tokenizer, autocast=autocast)
 

@@ -119,8 +119,8 @@ class UnifiedData(SentenceData):
         super().__init__(dataset, encoder, fit_on, train_sentences, batch_size, num_workers, seed)
         if train_mentions:
             known = GazetteerMatches.from_sentences(self.data.split(fit_on))
-            candidates = Union([_union(candidates), known])
-        self.candidates = _union(candidates)
+            candidates = Union([Union.of(candidates), known])
+        self.candidates = Union.of(candidates)
         self.negative_generators = [
             *([negative_nouns] if negative_nouns else []),
             *([self.candidates] if negative_candidates else []),
@@ -227,7 +227,3 @@ class PairBatches(EpochBatches):
     def collate(self, items: Sequence[LabelledRegion]) -> PairBatch:
         pairs = [self.encoder.encode(self.texts[item.sentence], item.region) for item in items]
         return collate_pairs(pairs, self.encoder.pad, [item.label for item in items])
-
-
-def _union(generator: CandidateGenerator) -> Union:
-    return generator if isinstance(generator, Union) else Union([generator])
