@@ -118,7 +118,7 @@ class UnifiedData(SentenceData):
     ) -> None:
         super().__init__(dataset, encoder, fit_on, train_sentences, batch_size, num_workers, seed)
         if train_mentions:
-            known = GazetteerMatches.from_sentences(self.data.split(fit_on))
+            known = GazetteerMatches.from_sentences(self.data.split(fit_on), min_length=1)
             candidates = Union([Union.of(candidates), known])
         self.candidates = Union.of(candidates)
         self.negative_generators = [
