@@ -63,8 +63,13 @@ class BaseTraining(pl.LightningModule, ABC):
                 decay = self.weight_decay if parameter.ndim > 1 else 0.0
                 groups.setdefault((self.learning_rate_of(name), decay), []).append(parameter)
         optimizer = torch.optim.AdamW(
-            {"params": group, "lr": lr, "weight_decay": decay}
-            for (lr, decay), group in groups.items()
+            [
+                {"params": group, "lr": lr, "weight_decay": decay}
+                for (lr, decay), group in groups.items()
+            ],
+            # One pass over each weight. It would unscale fp16's gradients by itself, before
+            # Lightning can clip them.
+            fused=self.trainer.precision != "16-mixed",
         )
         steps = self.training_data.optimizer_steps()
         schedule = torch.optim.lr_scheduler.LambdaLR(
