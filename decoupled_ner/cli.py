@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from decoupled_ner.cli_compare import compare
 from decoupled_ner.cli_distant import distant_app
 from decoupled_ner.cli_gazetteer import AsJson, gazetteer_app, show
 from decoupled_ner.cli_material import augment, embeddings_app
@@ -46,6 +47,7 @@ app.add_typer(distant_app, name="distant")
 app.add_typer(pretrain_app, name="pretrain")
 app.add_typer(embeddings_app, name="embeddings")
 app.command()(augment)
+app.command(context_settings=LIGHTNING)(compare)
 
 
 class Output(StrEnum):

@@ -14,7 +14,7 @@ from decoupled_ner.gazetteer import load_gazetteer
 from decoupled_ner.types import InputError, Sentence, entity_at
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ExtraTraining:
     """What is added to the training split; nothing by default.
 
@@ -29,7 +29,7 @@ class ExtraTraining:
         rename: types by other names, e.g. ``GPE: LOC`` for MSRA.
     """
 
-    files: Sequence[str] = ()
+    files: list[str] = field(default_factory=list)
     gazetteer: str | None = None
     entries: int | None = None
     distant: str | None = None

@@ -107,7 +107,7 @@ def test_neighbours_in_text_are_neighbours_in_space(tmp_path: Path) -> None:
     rows = ["a b c d", "a c b d", "x y z w", "x z y w"] * 300
     (tmp_path / "corpus.txt").write_text("\n".join(rows) + "\n")
     counts = dict.fromkeys("abcdxyzw", 600)
-    settings = EmbeddingSettings(dim=8, epochs=40, sample=0)
+    settings = EmbeddingSettings(dim=8, epochs=8, sample=0)
     train_vectors(
         tmp_path / "corpus.txt", counts, tmp_path / "out.bin", settings,
         workers=1, progress=lambda done: None,
@@ -115,7 +115,7 @@ def test_neighbours_in_text_are_neighbours_in_space(tmp_path: Path) -> None:
     words, matrix = load_vectors(tmp_path / "out.bin")
     unit = matrix / np.linalg.norm(matrix, axis=1, keepdims=True)
     near = dict(zip(words, unit @ unit[words.index("b")], strict=True))
-    assert near["c"] > max(near[other] for other in "xyzw") + 0.2
+    assert min(near[other] for other in "acd") > max(near[other] for other in "xyzw") + 0.05
 
 
 def test_mistakes_are_told(text: Path, tmp_path: Path) -> None:

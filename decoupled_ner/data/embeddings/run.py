@@ -111,11 +111,10 @@ def _begin(folder: Path, identity: dict[str, Any]) -> dict[str, Any]:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(f"{folder}: can't be made a folder ({error.strerror})") from error
-        manifest = {**identity, "complete": False}
-        _write(folder, manifest)
-        return manifest
+        _write(folder, begun := {**identity, "complete": False})
+        return begun
     try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
+        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         same = {key: manifest[key] for key in identity} == identity
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise InputError(f"{path}: damaged ({error}): delete the folder") from error
