@@ -60,6 +60,7 @@ def compare(
         TimeElapsedColumn(),
         console=Console(stderr=True),
         disable=as_json,
+        transient=True,
     )
     with bar:
         task = bar.add_task("starting", total=None)
