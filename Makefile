@@ -4,15 +4,17 @@ PYTHON ?= python3
 BIN := .venv/bin
 DATASET ?= weibo
 ENCODER ?= zh-small
-INIT ?= auto
+INIT ?=
 DISTANT ?= runs/distant
 SEED ?= 1
 ARGS ?=
 MODEL ?= bert-crf
+SYSTEMS ?= bert-fc,bert-crf,decoupled
+SEEDS ?= 1,2,3
 SOURCES ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo unify tagger gazetteers distant pretrain-mention pretrain-context test check format results clean
+.PHONY: help setup demo unify tagger compare augment embeddings gazetteers distant pretrain-mention pretrain-context test check format results clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 20
@@ -30,11 +32,21 @@ demo: setup ## train on the demo set, evaluate and show predictions (under five 
 	$(BIN)/decoupled-ner predict --dataset demo --limit 12 --format terminal
 	$(BIN)/decoupled-ner predict --text 篮协成立于1956年6月 --format terminal
 
-unify: setup ## train and evaluate: DATASET=weibo ENCODER=zh-small INIT=auto SEED=1 ARGS='--trainer.devices 2'
-	$(BIN)/decoupled-ner unify $(DATASET) --encoder $(ENCODER) --init $(INIT) --seed $(SEED) $(ARGS)
+unify: setup ## train and evaluate: DATASET=weibo ENCODER=zh-small INIT=none SEED=1 ARGS='--trainer.devices 2'
+	$(BIN)/decoupled-ner unify $(DATASET) --encoder $(ENCODER) $(if $(INIT),--init $(INIT)) --seed $(SEED) $(ARGS)
 
-tagger: setup ## a tagger to compare with: MODEL=bert-crf DATASET=weibo ENCODER=zh-small SEED=1
-	$(BIN)/decoupled-ner tagger $(MODEL) --dataset $(DATASET) --encoder $(ENCODER) --seed $(SEED) $(ARGS)
+tagger: setup ## a tagger to compare with: MODEL=bert-crf DATASET=weibo ENCODER=zh-small INIT=auto SEED=1
+	$(BIN)/decoupled-ner tagger $(MODEL) --dataset $(DATASET) --encoder $(ENCODER) $(if $(INIT),--init $(INIT)) --seed $(SEED) $(ARGS)
+
+compare: setup ## several systems in one table: DATASET=weibo SYSTEMS=bert-fc,decoupled SEEDS=1,2,3
+	$(BIN)/decoupled-ner compare --dataset $(DATASET) --systems $(SYSTEMS) --seeds $(SEEDS) --encoder $(ENCODER) $(ARGS)
+
+augment: setup ## copies of training sentences with other words: DATASET=weibo to runs/augmented/weibo.jsonl
+	mkdir -p runs/augmented
+	$(BIN)/decoupled-ner augment --dataset $(DATASET) --encoder $(ENCODER) --seed $(SEED) --output runs/augmented/$(subst :,-,$(DATASET)).jsonl $(ARGS)
+
+embeddings: setup ## static vectors and the lexicon for SoftLexicon, to runs/embeddings: TEXT=news.txt
+	$(BIN)/decoupled-ner embeddings train --text $(TEXT) --seed $(SEED) $(ARGS)
 
 gazetteers: setup ## build runs/gazetteer from the seed dictionaries, or from SOURCES=file.yaml
 	$(BIN)/decoupled-ner gazetteer build $(if $(SOURCES),--sources $(SOURCES))

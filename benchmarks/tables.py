@@ -4,8 +4,9 @@ Only what stands between ``<!-- begin NAME -->`` and ``<!-- end NAME -->`` is ma
 it are people's. A NAME is one of
 
 - ``scores/EXPERIMENT``, ``plot/EXPERIMENT``: a table or a plot of scores;
+- ``cost/EXPERIMENT``: a plot of F1 against what prediction costs a sentence;
 - ``speed/EXPERIMENT``: a table of ratios;
-- ``published/DATASET``: what others report, from ``published.yaml``.
+- ``published/DATASET``: what others report, from ``decoupled_ner/comparison/published.yaml``.
 
 An experiment whose results no block shows gets a section at the end. ``--check`` writes nothing and
 fails where something would change.
@@ -19,9 +20,16 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from results import RESULTS, Result, read_results
-from score_tables import plot, published_table, score_table, speed_table
+from results import RESULTS
 
+from decoupled_ner.comparison.results import Result, read_results
+from decoupled_ner.comparison.tables import (
+    cost_plot,
+    plot,
+    published_table,
+    score_table,
+    speed_table,
+)
 from decoupled_ner.types import InputError
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "results.md"
@@ -96,6 +104,11 @@ def _block(
     results = by_kind["speed" if kind == "speed" else "scores"].get(subject, [])
     if not results:
         return "No results yet.", {}
+    if kind == "cost":
+        file = f"{subject}-cost.svg"
+        return f"![F1 of {subject} against cost](figures/{file})", {
+            file: cost_plot(subject, results)
+        }
     if kind == "plot":
         file = f"{subject}.svg"
         return f"![F1 of {subject}](figures/{file})", {file: plot(subject, results)}
@@ -111,7 +124,7 @@ def _blocks(text: str, document: Path) -> Iterable[str]:
         edge, name = marker.groups()
         if (edge == "begin") == bool(opened) or (edge == "end" and name != opened):
             raise InputError(f"{document}:{number}: {edge} {name} inside {opened or 'no block'}")
-        if name.partition("/")[0] not in ("scores", "plot", "speed", "published"):
+        if name.partition("/")[0] not in ("scores", "plot", "cost", "speed", "published"):
             raise InputError(f"{document}:{number}: no such block as {name}; see tables.py")
         opened = name if edge == "begin" else ""
         yield name

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from decoupled_ner.cli_compare import compare
 from decoupled_ner.cli_distant import distant_app
 from decoupled_ner.cli_gazetteer import AsJson, gazetteer_app, show
+from decoupled_ner.cli_material import augment, embeddings_app
 from decoupled_ner.cli_pretrain import (
     LIGHTNING,
     EncoderOption,
@@ -43,6 +45,9 @@ app.add_typer(candidates_app, name="candidates")
 app.add_typer(gazetteer_app, name="gazetteer")
 app.add_typer(distant_app, name="distant")
 app.add_typer(pretrain_app, name="pretrain")
+app.add_typer(embeddings_app, name="embeddings")
+app.command()(augment)
+app.command(context_settings=LIGHTNING)(compare)
 
 
 class Output(StrEnum):
@@ -86,6 +91,12 @@ def tagger(
     model: Annotated[str, typer.Argument(help="A system's name, e.g. bert-crf, or a YAML file.")],
     dataset: Annotated[str, typer.Option(help="Name or path of a data set.")],
     encoder: EncoderOption = "zh-small",
+    init: Annotated[
+        str,
+        typer.Option(
+            help="Encoder to start from: none, auto (the newest of stage 1 that fits), or DIR."
+        ),
+    ] = "none",
     seed: SeedOption = 1,
     ckpt_path: ResumeOption = None,
 ) -> None:
@@ -93,7 +104,7 @@ def tagger(
     run = training_run(context, encoder, seed, ckpt_path)
     from decoupled_ner.training.launch import train_tagger
 
-    train_tagger(model, dataset, run)
+    train_tagger(model, dataset, run, init)
 
 
 @app.command()

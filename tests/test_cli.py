@@ -112,6 +112,10 @@ def test_gazetteer_verbs(tmp_path: Path):
         (("unify", "nothing"), "no recipe 'nothing' in unify/; there are conll2003"),
         (("unify", "demo", "--encoder", "no/such"), "'no/such' can't be loaded"),
         (("unify", "demo", "--ckpt_path", "elsewhere"), "--ckpt_path takes 'last'"),
+        (("tagger", "bilstm", "--dataset", "demo", "--init", "auto"), "bilstm reads no encoder"),
+        (("augment", "--dataset", "demo", "--output", "out.txt"), "name it .jsonl"),
+        (("embeddings", "train", "--text", "none.txt"), "none.txt: no such text file"),
+        (("compare", "--dataset", "demo"), "give --dataset and --systems, or --experiment"),
     ],
 )
 def test_mistakes_are_one_line(

@@ -38,6 +38,8 @@ def test_wheel_holds_assets_and_recipes(wheel: Path):
         "decoupled_ner/recipes/unify/demo-small.yaml",
         "decoupled_ner/recipes/gazetteers/sources.yaml",
         "decoupled_ner/recipes/pretrain/mention.yaml",
+        "decoupled_ner/baselines/softlexicon.yaml",
+        "decoupled_ner/comparison/published.yaml",
     } <= names
     top = {name.split("/")[0] for name in names}
     assert all(name == "decoupled_ner" or name.endswith(".dist-info") for name in top)

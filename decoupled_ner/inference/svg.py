@@ -100,15 +100,23 @@ def bar_plot(bars: Sequence[Bar], *, title: str, from_zero: bool = True) -> str:
 
 
 def line_plot(
-    series: Mapping[str, Sequence[Point]], *, title: str, x_label: str, log: bool = True
+    series: Mapping[str, Sequence[Point]],
+    *,
+    title: str,
+    x_label: str,
+    log: bool = True,
+    round_ticks: bool = False,
 ) -> str:
-    """One line a series with its intervals; ``x`` has a tick at each point."""
+    """One line a series with its intervals; ``x`` has a tick at each point, or at 1, 2 and 5 times
+    the powers of ten around the points."""
     points = [point for line in series.values() for point in line]
     left, bottom = 56.0, 330.0
     height = int(bottom) + 48 + 22 * len(series)
     ys = [v for point in points for v in _extent(point.y, point.interval, None)] or [0.0, 1.0]
     ticks = _ticks(min(ys), max(ys))
     xs = sorted({point.x for point in points}) or [1.0]
+    if round_ticks:
+        xs = _round_steps(xs[0], xs[-1])
     x = _Scale(xs[0], xs[-1], left + 16, _WIDTH - 40, log)
     y = _Scale(ticks[0], ticks[-1], bottom, _TOP)
     parts = [_text(_WIDTH / 2, bottom + 38, x_label, "middle", "soft")]
@@ -158,6 +166,16 @@ def _ticks(low: float, high: float) -> list[float]:
         first, last = first - 1, last + 1
     ticks = [round(number * step, 10) for number in range(first, last + 1)]
     return [tick for tick in ticks if 0 <= tick <= 1]
+
+
+def _round_steps(low: float, high: float) -> list[float]:
+    """1, 2 and 5 times powers of ten, from the last one below ``low`` to the first above ``high``,
+    both positive."""
+    first = math.floor(math.log10(low))
+    steps = [f * 10.0**p for p in range(first, first + 40) for f in (1, 2, 5)]
+    begin = max(i for i, step in enumerate(steps) if step <= low * (1 + 1e-9))
+    end = next(i for i, step in enumerate(steps) if step >= high * (1 - 1e-9) and i > begin)
+    return steps[begin : end + 1]
 
 
 def _svg(title: str, height: int, parts: Sequence[str]) -> str:

@@ -26,6 +26,10 @@ from decoupled_ner.types import InputError
 
 PADDING, UNKNOWN = 0, 1
 
+#: What a folder of static embeddings holds: vectors by what they are of, and SoftLexicon's words.
+VECTOR_FILES = {kind: f"{kind}.bin" for kind in ("characters", "bigrams", "words")}
+LEXICON_FILE = "lexicon.tsv"
+
 _OPENERS: dict[str, Callable[[Path], Any]] = {
     ".gz": gzip.open,
     ".bz2": bz2.open,

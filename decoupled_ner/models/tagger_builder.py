@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,7 +12,13 @@ import torch
 from torch import nn
 
 from decoupled_ner.labels import LabelSet
-from decoupled_ner.models.embeddings import Vectors, Vocabulary, load_vectors
+from decoupled_ner.models.embeddings import (
+    LEXICON_FILE,
+    VECTOR_FILES,
+    Vectors,
+    Vocabulary,
+    load_vectors,
+)
 from decoupled_ner.models.encoder import load_encoder, load_encoder_config, load_tokenizer
 from decoupled_ner.models.lexicon import Lexicon, is_lexicon_word
 from decoupled_ner.models.pieces import bigrams
@@ -41,6 +47,9 @@ class TaggerRecipe:
         frozen: inputs that training leaves as they are; ``encoder`` for feature extraction.
         units: ``word``, ``character`` or ``whitespace`` (`units.UnitKind`).
         scheme: ``BIOES`` or ``BIO``.
+        embeddings: a folder that ``decoupled-ner embeddings train`` wrote: its files are
+            ``unit_vectors``, ``bigram_vectors``, ``lexicon_vectors`` and ``lexicon`` where these
+            are not given.
         unit_vectors, unit_dim: a file of vectors of units (characters in Chinese, words in
             English), or the size of random ones.
         bigram_vectors, bigram_dim: the same for each unit with the one behind it.
@@ -58,6 +67,7 @@ class TaggerRecipe:
     frozen: Sequence[Input] = ()
     units: UnitKind = "word"
     scheme: TaggerScheme = "BIOES"
+    embeddings: str | None = None
     unit_vectors: str | None = None
     unit_dim: int = 0
     bigram_vectors: str | None = None
@@ -124,6 +134,7 @@ def build_tagger(
     Raises:
         InputError: an encoder or a file can't be read, or the parts don't go together.
     """
+    recipe = _with_embeddings(recipe)
     unit = _Table.of(recipe.unit_vectors, recipe.unit_dim, recipe.max_vectors)
     bigram = _Table.of(recipe.bigram_vectors, recipe.bigram_dim, recipe.max_vectors)
     word = _Table.of(recipe.lexicon_vectors, recipe.lexicon_dim, None)
@@ -145,6 +156,26 @@ def build_tagger(
         word.fill(model.lexicon.bags, lexicon.words, seed)
     tokenizer = load_tokenizer(recipe.encoder) if recipe.encoder else None
     return model.train(False), TaggerInputs(config, tokenizer, vocabularies, lexicon)
+
+
+def _with_embeddings(recipe: TaggerRecipe) -> TaggerRecipe:
+    """The recipe with the files of its folder of embeddings."""
+    if recipe.embeddings is None:
+        return recipe
+    folder = Path(recipe.embeddings)
+    if not (folder / LEXICON_FILE).is_file():
+        raise InputError(
+            f"{folder}: no static embeddings there; train them with `decoupled-ner embeddings"
+            " train`, or name their folder with --model.parts.embeddings"
+        )
+    files = {kind: str(folder / name) for kind, name in VECTOR_FILES.items()}
+    return replace(
+        recipe,
+        unit_vectors=recipe.unit_vectors or files["characters"],
+        bigram_vectors=recipe.bigram_vectors or files["bigrams"],
+        lexicon_vectors=recipe.lexicon_vectors or files["words"],
+        lexicon=recipe.lexicon or str(folder / LEXICON_FILE),
+    )
 
 
 def _vocabularies(

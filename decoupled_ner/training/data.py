@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any, NamedTuple
 
+from pytorch_lightning.utilities import rank_zero_only
 from torch.utils.data import DataLoader
 
 from decoupled_ner.candidates.base import CandidateGenerator
 from decoupled_ner.candidates.gazetteer import GazetteerMatches
 from decoupled_ner.candidates.union import Union
 from decoupled_ner.data.catalog import Dataset, load_dataset
+from decoupled_ner.data.extra import ExtraTraining, extra_sentences
 from decoupled_ner.data.negatives import EditScope, negative_pools
 from decoupled_ner.data.pairs import PairBatch, PairEncoder, TokenizedText, collate_pairs
 from decoupled_ner.models.encoder import load_tokenizer
@@ -20,6 +23,7 @@ from decoupled_ner.training.datamodule import TrainingData
 from decoupled_ner.types import Candidate, InputError, Region, Sentence
 
 EVALUATION_SENTENCES = 32
+_NOTHING = ExtraTraining()
 
 
 class EvaluationBatch:
@@ -40,6 +44,7 @@ class SentenceData(TrainingData):
         encoder: hub id or directory, for its tokenizer.
         fit_on: the split to train on; ``train+dev`` once epochs and settings are chosen.
         train_sentences: only so many training sentences, always the same ones.
+        extra: what is added to the split that is trained on.
         batch_size, num_workers, seed: as in :class:`TrainingData`.
     """
 
@@ -49,14 +54,30 @@ class SentenceData(TrainingData):
         encoder: str,
         fit_on: str = "train",
         train_sentences: int | None = None,
+        extra: ExtraTraining = _NOTHING,
         batch_size: int = 32,
         num_workers: int = 0,
         seed: int = 1,
     ) -> None:
         super().__init__(encoder, batch_size, num_workers, seed)
         self.data: Dataset = load_dataset(dataset, train_sentences=train_sentences)
-        self.fit_on = fit_on
+        self.fit_on, self.extra = fit_on, extra
         self.labels = list(self.data.labels.names)
+
+    @cached_property
+    def training_sentences(self) -> tuple[Sentence, ...]:
+        """The split that is trained on, and behind it what `extra` adds."""
+        gold = self.data.split(self.fit_on)
+        if self.extra == _NOTHING:
+            return gold
+        added, left_out = extra_sentences(self.extra, gold, self.labels[1:], self.seed)
+        if rank_zero_only.rank == 0:  # type: ignore[attr-defined]
+            print(
+                f"extra training sentences: {len(added)}"
+                + f", {left_out} left out for types that {self.data.name} lacks" * bool(left_out),
+                flush=True,
+            )
+        return (*gold, *added)
 
     @property
     def validates(self) -> bool:
@@ -110,13 +131,16 @@ class UnifiedData(SentenceData):
         negatives_per_positive: float | None = None,
         fit_on: str = "train",
         train_sentences: int | None = None,
+        extra: ExtraTraining = _NOTHING,
         batch_size: int = 32,
         max_mention_tokens: int = 32,
         max_context_tokens: int = 128,
         num_workers: int = 0,
         seed: int = 1,
     ) -> None:
-        super().__init__(dataset, encoder, fit_on, train_sentences, batch_size, num_workers, seed)
+        super().__init__(
+            dataset, encoder, fit_on, train_sentences, extra, batch_size, num_workers, seed
+        )
         if train_mentions:
             known = GazetteerMatches.from_sentences(self.data.split(fit_on), min_length=1)
             candidates = Union([Union.of(candidates), known])
@@ -133,7 +157,7 @@ class UnifiedData(SentenceData):
     def pairs(self) -> tuple[list[LabelledRegion], list[LabelledRegion]]:
         """Every positive and the whole pool of negatives of the split that is trained on."""
         if self._pairs is None:
-            sentences = self.data.split(self.fit_on)
+            sentences = self.training_sentences
             positives = [
                 LabelledRegion(index, entity.region, self.data.labels.id(entity.label))
                 for index, sentence in enumerate(sentences)
@@ -170,7 +194,7 @@ class UnifiedData(SentenceData):
         encoder = PairEncoder(
             load_tokenizer(self.encoder), self.max_mention_tokens, self.max_context_tokens
         )
-        texts = [sentence.text for sentence in self.data.split(self.fit_on)]
+        texts = [sentence.text for sentence in self.training_sentences]
         return PairBatches(
             encoder,
             encoder.tokenize_batch(texts),

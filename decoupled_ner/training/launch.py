@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import yaml
 from rich.console import Console
 
 from decoupled_ner.inference.evaluate import render
@@ -63,32 +64,79 @@ def unify(recipe_name: str, run: Run, init: str = "auto") -> Path | None:
     start = resolve_start(init, run.encoder)
     mention, _, context = start.encoder.partition(",")
     recipe = find_recipe("unify", recipe_name, small=is_small(load_encoder_config(mention)))
-    folder = run_folder("unify", recipe.stem.removesuffix("-small"), run.encoder, run.seed)
+    folder = unify_folder(recipe, run)
     arguments = [f"--config={recipe}", f"--model.encoder={mention}"]
     if context:
         arguments += [f"--model.context_encoder={context}", "--model.share_encoders=false"]
     return train(UnifiedTraining, UnifiedData, "decoupled", folder, arguments, run, start)
 
 
-def train_tagger(recipe_name: str, dataset: str, run: Run) -> Path | None:
+def unify_folder(recipe: Path, run: Run) -> Path:
+    """Where a run of :func:`unify` lies."""
+    return run_folder("unify", recipe.stem.removesuffix("-small"), run.encoder, run.seed)
+
+
+def train_tagger(recipe_name: str, dataset: str, run: Run, init: str = "none") -> Path | None:
     """Train a tagger on a data set and return the run's folder, as :func:`unify` does.
 
     Args:
         recipe_name: a system's name (``bert-crf``) or a recipe's path.
         dataset: name or path.
+        init: a pre-trained encoder to start from: ``none``, ``auto`` for the newest of stage 1
+            that fits, or a directory.
 
     Raises:
-        InputError: an unknown recipe, encoder, data set or setting.
+        InputError: an unknown recipe, encoder, data set or setting; or there is no encoder that
+            ``init`` could replace.
     """
     recipe = find_recipe("baselines", recipe_name)
-    name = f"{Path(dataset.partition('?')[0]).name.replace(':', '-')}-{recipe.stem}"
-    folder = run_folder("tagger", name, run.encoder, run.seed)
+    start = _tagger_start(recipe, init, run.encoder)
     arguments = [
         f"--config={recipe}",
         f"--data.dataset={dataset}",
-        f"--model.encoder={run.encoder}",
+        f"--model.encoder={start.encoder if start else run.encoder}",
     ]
-    return train(TaggerTraining, TaggerData, recipe.stem, folder, arguments, run)
+    folder = tagger_folder(recipe, dataset, run)
+    return train(TaggerTraining, TaggerData, recipe.stem, folder, arguments, run, start)
+
+
+def tagger_folder(recipe: Path, dataset: str, run: Run) -> Path:
+    """Where a run of :func:`train_tagger` lies."""
+    name = f"{Path(dataset.partition('?')[0]).name.replace(':', '-')}-{recipe.stem}"
+    return run_folder("tagger", name, run.encoder, run.seed)
+
+
+def reads_encoder(recipe: Path) -> bool:
+    """Whether a tagger's recipe has an encoder among its inputs.
+
+    Raises:
+        InputError: it is no YAML file with settings of a model.
+    """
+    try:
+        model = yaml.safe_load(recipe.read_text(encoding="utf-8"))["model"]
+        return bool(model.get("use_encoder", True))
+    except (
+        OSError,
+        UnicodeDecodeError,
+        yaml.YAMLError,
+        LookupError,
+        AttributeError,
+        TypeError,
+    ) as error:
+        raise InputError(
+            f"{recipe}: no recipe of a tagger, it has no settings under model:"
+        ) from error
+
+
+def _tagger_start(recipe: Path, init: str, encoder: str) -> Start | None:
+    """None for the encoder as it is; a tagger has one encoder, or none."""
+    if init == "none":
+        return None
+    if "," in init:
+        raise InputError(f"--init {init}: a tagger has one encoder; give one directory")
+    if reads_encoder(recipe):
+        return resolve_start(init, encoder)
+    raise InputError(f"{recipe.stem} reads no encoder: leave out --init, or give none")
 
 
 def train(
@@ -154,15 +202,16 @@ def finish_recognizer(cli: TrainingCLI, folder: Path, record: dict[str, Any]) ->
     recognizer = module.recognizer(dtype)
     recognizer.save_pretrained(folder / "model")
     score = cli.best.best_model_score
+    trained_on = data.data.split(data.fit_on)
     record |= {
         "dataset": data.data.name,
         "dev_f1": None if score is None else float(score),
-        "train_sentences": len(data.data.split(data.fit_on)),
+        "train_sentences": len(trained_on),
+        "extra_sentences": len(data.training_sentences) - len(trained_on),
         "dtype": dtype,
         "checksums": dict(data.data.checksums),
     }
     if "test" in data.data.splits:
-        trained_on = data.data.split(data.fit_on)
         evaluation, predict_seconds = measure(recognizer, data.data, trained_on=trained_on)
         facts = {"model": str(folder / "model"), "dataset": data.data.name, "split": "test"}
         write_report(evaluation, folder / "report.html", facts=facts)

@@ -74,7 +74,7 @@ class TaggerData(SentenceData):
     def _tagged(self) -> list[TaggedPiece]:
         if not hasattr(self, "_pieces"):
             self._pieces, inputs = [], self._inputs()
-            for sentence in self.data.split(self.fit_on):
+            for sentence in self.training_sentences:
                 tagged = inputs.tag(sentence.text, sentence.entities)
                 self.lost_entities += len(tagged.lost)
                 pieces = inputs.encode(sentence.text)
@@ -116,7 +116,7 @@ class TaggerTraining(EncoderTraining):
     def configure_model(self) -> None:
         if self.model is None:  # Lightning calls this again, e.g. before testing
             data = self.data
-            texts = [sentence.text for sentence in data.data.split(data.fit_on)]
+            texts = [sentence.text for sentence in data.training_sentences]
             self.model, self.inputs = build_tagger(self.parts, data.data.labels, texts, self.seed)
             self.model.train()
 

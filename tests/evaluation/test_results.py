@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from results import file_name, read_results, write_result
 
+from decoupled_ner.comparison.results import file_name, read_results, write_result
 from decoupled_ner.types import InputError
 
 

@@ -78,3 +78,13 @@ def test_the_same_input_gives_the_same_plot() -> None:
     series = {"a": [Point(1, 0.1), Point(2, 0.2)]}
     once, again = (line_plot(series, title="t", x_label="x", log=False) for _ in range(2))
     assert once == again and not re.search(r"\d\.\d{4}", once)
+
+
+def test_round_ticks_enclose_the_points() -> None:
+    series = {"a": [Point(3.1, 0.5)], "b": [Point(3.2, 0.6)], "c": [Point(140.0, 0.7)]}
+    plot = line_plot(series, title="t", x_label="ms", round_ticks=True)
+    for tick in ("2", "5", "10", "20", "50", "100", "200"):
+        assert f'class="soft">{tick}</text>' in plot
+    assert ">3.1<" not in plot
+    alone = line_plot({"a": [Point(1.0, 0.5)]}, title="t", x_label="ms", round_ticks=True)
+    assert 'class="soft">1</text>' in alone and 'class="soft">2</text>' in alone

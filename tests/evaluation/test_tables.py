@@ -9,9 +9,10 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-from published import find_published, published
-from results import write_result
 from tables import main
+
+from decoupled_ner.comparison.published import find_published, published
+from decoupled_ner.comparison.results import write_result
 
 from .test_results import SPEED, scores
 

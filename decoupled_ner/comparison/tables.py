@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
-from published import find_published, published, rank
-from results import Result
-
+from decoupled_ner.comparison.published import find_published, published, rank
+from decoupled_ner.comparison.results import Result
 from decoupled_ner.inference.svg import Bar, Point, bar_plot, line_plot
 from decoupled_ner.metrics import Interval, paired_test, t_interval
 from decoupled_ner.types import InputError
@@ -33,7 +32,7 @@ class Row:
 
     def mean(self, field: str) -> float | None:
         """Over the runs; None where no run has it."""
-        values = [run[field] for run in self.runs if run[field] is not None]
+        values = [run[field] for run in self.runs if run.get(field) is not None]
         return fmean(values) if values else None
 
     @property
@@ -63,17 +62,23 @@ def score_table(results: Sequence[Result]) -> str:
     published_rows = [find_published(row.runs[0]["dataset"], row.published_name) for row in rows]
     columns = ["system", *(_SETUP[field] for field in varying), "seeds", "P", "R", "F1"]
     columns += ["candidate recall", "seconds a run"]
+    timed = any(row.mean("seconds_a_sentence") is not None for row in rows)
+    columns += ["ms a sentence"] * timed
     compared = any("against" in row.runs[0] for row in rows)
     columns += ["against, paired"] * compared + ["published F1 †"] * any(published_rows)
     cells = []
     for row, theirs in zip(rows, published_rows, strict=True):
         line = _score_cells(row, varying)
+        if timed:
+            line.append(_milliseconds(row))
         if compared:
             line.append(_compared(row, rows))
         if any(published_rows):
             line.append(f"{theirs.f1:.2f} ({theirs.encoder})" if theirs else "")
         cells.append(line)
     notes = [_interval_note(rows)]
+    if timed:
+        notes.append("ms a sentence: prediction on the split, candidates included.")
     if compared:
         notes.append("Paired: difference in mean F1 over common seeds, paired t-test.")
     if any(published_rows):
@@ -134,6 +139,19 @@ def plot(experiment: str, results: Sequence[Result]) -> str:
     limited = any(bar.limit is not None for bar in bars)
     title = f"{experiment}: F1{'; red: candidate recall' if limited else ''}"
     return bar_plot(bars, title=title, from_zero=False)
+
+
+def cost_plot(experiment: str, results: Sequence[Result]) -> str:
+    """F1 against what prediction costs a sentence; systems whose time is unknown are left out."""
+    rows = _rows(results)
+    varying, _ = _setup(rows)
+    series = {
+        _label(row, varying): [Point(1000 * cost, row.f1, row.interval)]
+        for row in rows
+        if (cost := row.mean("seconds_a_sentence"))
+    }
+    title = f"{experiment}: F1 against cost"
+    return line_plot(series, title=title, x_label="ms a sentence", round_ticks=True)
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, text_columns: int) -> str:
@@ -200,6 +218,11 @@ def _name(value: Any) -> str:
 
 def _percent(value: float | None) -> str:
     return "–" if value is None else f"{100 * value:.2f}"
+
+
+def _milliseconds(row: Row) -> str:
+    seconds = row.mean("seconds_a_sentence")
+    return "–" if seconds is None else f"{1000 * seconds:.1f}"
 
 
 def _f1(row: Row) -> str:

@@ -1,0 +1,1 @@
+"""Systems side by side: experiments of many runs, results as files, tables and plots of them."""

@@ -1,0 +1,193 @@
+"""What is compared: systems on one data set under the same seeds, and the command of each run."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from decoupled_ner.locations import find_recipe, recipe_folder, runs_folder
+from decoupled_ner.models.encoder import is_small, load_encoder_config
+from decoupled_ner.training.launch import Run, tagger_folder, unify_folder
+from decoupled_ner.training.starts import resolve_start, stage_one_run
+from decoupled_ner.types import InputError
+
+#: A system of this name is the decoupled model under the data set's own recipe.
+DECOUPLED = "decoupled"
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """A row of the comparison.
+
+    Attributes:
+        name: what the row is called.
+        recipe: of ``tagger`` or ``unify``, by name or path; by default ``name``.
+        init: as for ``unify`` and ``tagger``.
+        encoder: in place of the experiment's.
+        arguments: LightningCLI's, behind the experiment's.
+        published: the row of ``published.yaml`` that it is like, if not ``name``.
+    """
+
+    name: str
+    recipe: str | None = None
+    init: str = "none"
+    encoder: str | None = None
+    arguments: tuple[str, ...] = ()
+    published: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """Systems under the same data, seeds and arguments; ``against`` is one that all others are
+    compared with, seed by seed."""
+
+    name: str
+    dataset: str
+    systems: tuple[System, ...]
+    seeds: tuple[int, ...] = (1,)
+    encoder: str = "zh-small"
+    arguments: tuple[str, ...] = ()
+    against: str | None = None
+
+    def __post_init__(self) -> None:
+        names = [system.name for system in self.systems]
+        if not names or not self.seeds:
+            raise InputError(f"{self.name}: needs at least one system and one seed")
+        if len(set(names)) < len(names) or len(set(self.seeds)) < len(self.seeds):
+            raise InputError(f"{self.name}: a system or a seed is given twice")
+        if odd := [name for name in names if Path(name).name != name]:
+            raise InputError(
+                f"{self.name}: {odd[0]!r} can't be a system's name: no path; give it as recipe"
+            )
+        if self.against is not None and self.against not in names:
+            raise InputError(f"{self.name}: against {self.against!r}, which is none of its systems")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One run: the arguments of ``decoupled-ner``, where its folder will lie, and all that makes
+    it what it is, by which a finished run is known again."""
+
+    system: System
+    seed: int
+    command: tuple[str, ...]
+    runs: Path
+    folder: Path
+    settings: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        return f"{self.system.name}-seed-{self.seed}"
+
+
+def read_experiment(path: Path) -> Experiment:
+    """An experiment from YAML: the fields of `Experiment`, with ``systems`` a mapping from names
+    to the other fields of `System`, or to nothing.
+
+    Raises:
+        InputError: the file is missing, is no such YAML, or has other fields.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        given = {"name": path.stem, **content}
+        systems = tuple(
+            System(name, **_fields(System, row or {}, f"{path}: {name}"))
+            for name, row in given.pop("systems").items()
+        )
+        return Experiment(systems=systems, **_fields(Experiment, given, str(path)))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InputError(f"{path}: can't be read ({error})") from error
+    except (TypeError, AttributeError, KeyError) as error:
+        raise InputError(f"{path}: no experiment: needs dataset and systems ({error})") from error
+
+
+def _fields(kind: type[Any], given: Mapping[str, Any], place: str) -> dict[str, Any]:
+    known = {field.name for field in fields(kind)} - {"systems"}
+    if unknown := set(given) - known:
+        raise InputError(
+            f"{place}: no field {min(unknown)!r}; there are {', '.join(sorted(known))}"
+        )
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in given.items()}
+
+
+def plan(experiment: Experiment, output: Path) -> Iterator[Plan]:
+    """The runs, seed after seed, so that an interrupted comparison has whole rounds.
+
+    Raises:
+        InputError: an unknown system or encoder, or stage 1 that is asked for and not there.
+    """
+    prepared = [_prepare(experiment, system) for system in experiment.systems]
+    for seed in experiment.seeds:
+        for system, (stage, recipe, encoder, start) in zip(
+            experiment.systems, prepared, strict=True
+        ):
+            dataset = experiment.dataset
+            run = Run(encoder, seed)
+            folder = (
+                tagger_folder(recipe, dataset, run)
+                if stage == "tagger"
+                else unify_folder(recipe, run)
+            )
+            runs = output / "runs" / system.name
+            command = (
+                stage,
+                str(recipe),
+                *(("--dataset", dataset) if stage == "tagger" else ()),
+                *("--encoder", encoder, "--init", start, "--seed", str(seed)),
+                *((f"--data.dataset={dataset}",) if stage == "unify" else ()),
+                *experiment.arguments,
+                *system.arguments,
+            )
+            settings = {
+                "command": list(command),
+                "recipe": hashlib.sha256(recipe.read_bytes()).hexdigest(),
+            }
+            yield Plan(
+                system, seed, command, runs, runs / folder.relative_to(runs_folder()), settings
+            )
+
+
+def _prepare(experiment: Experiment, system: System) -> tuple[str, Path, str, str]:
+    """What trains a system, its recipe, its encoder, and what ``--init`` is told."""
+    encoder = system.encoder or experiment.encoder
+    start = system.init
+    if start != "none":
+        start = resolve_start(start, encoder).encoder
+        if system.init == "auto" and stage_one_run(start) is None:
+            raise InputError(
+                f"{system.name}: there is no stage-1 run that fits {encoder}; run decoupled-ner"
+                " pretrain first, or leave out init: auto"
+            )
+    first = encoder if start == "none" else start.partition(",")[0]
+    stage, recipe = _find(system.recipe or system.name, experiment.dataset, first)
+    return stage, recipe, encoder, start
+
+
+def _find(name: str, dataset: str, encoder: str) -> tuple[Literal["tagger", "unify"], Path]:
+    """A recipe and the command that it is of."""
+    if name == DECOUPLED:
+        name = dataset.partition(":")[0]
+    small = is_small(load_encoder_config(encoder))
+    if name.endswith((".yaml", ".yml")):
+        path = find_recipe("unify", name)
+        return ("tagger" if "parts:" in path.read_text(encoding="utf-8") else "unify"), path
+    if (recipe_folder("baselines") / f"{name}.yaml").is_file():
+        return "tagger", find_recipe("baselines", name)
+    if (recipe_folder("unify") / f"{name}.yaml").is_file():
+        return "unify", find_recipe("unify", name, small=small)
+    known = sorted(
+        path.stem
+        for stage in ("baselines", "unify")
+        for path in recipe_folder(stage).glob("*.yaml")
+    )
+    raise InputError(f"no system {name!r}; there are decoupled, {', '.join(known)}")
+
+
+def named_systems(recipes: Sequence[str]) -> tuple[System, ...]:
+    """Systems under the settings of recipes, given by name or path."""
+    return tuple(System(Path(recipe).stem, recipe) for recipe in recipes)

@@ -1,0 +1,83 @@
+"""Raw text as the sequences that vectors are trained on, and their vocabularies."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from itertools import islice
+from pathlib import Path
+
+from decoupled_ner.candidates.words import segmenter_named
+from decoupled_ner.data.distant.texts import TextFile, paragraphs, read_blocks
+from decoupled_ner.data.embeddings.settings import EmbeddingSettings
+from decoupled_ner.data.files import write_lines
+from decoupled_ner.data.mentions import is_held_out
+from decoupled_ner.models.pieces import bigrams
+from decoupled_ner.models.units import split_units
+from decoupled_ner.types import well_formed
+
+#: What vectors are made of: units (ideographs and runs of other letters or of digits), each with
+#: the one behind it, and jieba's words.
+KINDS = ("characters", "bigrams", "words")
+
+_BLOCK = 1 << 20
+_LINES_TOGETHER = 500
+#: gensim drops what is beyond 10,000 tokens of a line.
+_TOKENS_A_LINE = 5_000
+#: Above so many distinct bigrams, those seen once so far are forgotten.
+_COUNTED = 5_000_000
+
+
+def lines_of(
+    files: Sequence[TextFile], share: float, progress: Callable[[int], None]
+) -> Iterator[str]:
+    """The chosen lines of the files; ``progress`` is told the bytes on disk that are read."""
+    for file in files:
+        for block in read_blocks(file, _BLOCK):
+            for _, _, text in paragraphs(block):
+                if text.strip() and is_held_out(text, share):
+                    yield well_formed(text)
+            progress(block.position)
+
+
+def write_corpora(lines: Iterator[str], folder: Path, settings: EmbeddingSettings) -> None:
+    """Write ``KIND.txt``, tokens with spaces between them, and ``KIND.tsv``, the vocabulary with
+    its counts, the most frequent first."""
+    counts: dict[str, Counter[str]] = {kind: Counter() for kind in KINDS}
+    with ExitStack() as stack:
+        files = {
+            kind: stack.enter_context((folder / f"{kind}.txt").open("w", encoding="utf-8"))
+            for kind in KINDS
+        }
+        while texts := list(islice(lines, _LINES_TOGETHER)):
+            for kind, rows in zip(KINDS, _tokens(texts), strict=True):
+                for row in rows:
+                    counts[kind].update(row)
+                    for start in range(0, len(row), _TOKENS_A_LINE):
+                        part = row[start : start + _TOKENS_A_LINE]
+                        files[kind].write(" ".join(part) + "\n")
+                if len(counts[kind]) > _COUNTED:
+                    frequent = {token: n for token, n in counts[kind].items() if n > 1}
+                    counts[kind] = Counter(frequent)
+    for kind, found in counts.items():
+        kept = [item for item in found.items() if item[1] >= settings.min_count]
+        kept = sorted(kept, key=lambda item: (-item[1], item[0]))[: settings.max_vocabulary]
+        write_lines((f"{token}\t{count}" for token, count in kept), folder / f"{kind}.tsv")
+
+
+def read_vocabulary(path: Path) -> dict[str, int]:
+    """What `write_corpora` counted."""
+    rows = (line.split("\t") for line in path.read_text(encoding="utf-8").split("\n") if line)
+    return {token: int(count) for token, count in rows}
+
+
+def _tokens(texts: Sequence[str]) -> tuple[list[list[str]], ...]:
+    """The texts' units, bigrams and words; a token has no white space in it."""
+    units = [[text[a:b] for a, b in split_units(text, "word").tolist()] for text in texts]
+    pairs = [bigrams(row)[:-1] for row in units]  # the last unit has none behind it
+    words = [
+        [part for word in found for part in text[word.start : word.end].split()]
+        for text, found in zip(texts, segmenter_named("jieba").words_batch(texts), strict=True)
+    ]
+    return units, pairs, words

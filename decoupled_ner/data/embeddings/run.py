@@ -1,0 +1,129 @@
+"""A whole run: text → sequences → vectors → lexicon, which goes on where it was stopped."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from decoupled_ner.data.distant.texts import TextFile, text_files
+from decoupled_ner.data.embeddings.corpus import KINDS, lines_of, read_vocabulary, write_corpora
+from decoupled_ner.data.embeddings.settings import EmbeddingSettings
+from decoupled_ner.data.embeddings.word2vec import train_vectors
+from decoupled_ner.models.embeddings import LEXICON_FILE, VECTOR_FILES, load_vectors
+from decoupled_ner.models.lexicon import Lexicon, is_lexicon_word
+from decoupled_ner.types import InputError
+
+_MANIFEST = "embeddings.json"
+
+#: Told what is done, how much of it (done, total) and in which of the run's steps.
+Progress = Callable[[str, int, int], None]
+
+
+def train_embeddings(
+    texts: Sequence[str | Path],
+    output: str | Path,
+    settings: EmbeddingSettings | None = None,
+    *,
+    workers: int = 1,
+    progress: Progress = lambda what, done, total: None,
+) -> dict[str, Any]:
+    """Train vectors of characters, bigrams and words, and compile the lexicon of the words, with
+    their frequencies in the text.
+
+    Args:
+        texts: raw text files, plain, .xz or .gz, or JSON lines with a ``text``.
+        output: the folder that a tagger's recipe names as ``embeddings``.
+        workers: threads; with more than one, no two runs give the same vectors.
+
+    Returns:
+        The manifest, which lies in the folder too: settings, texts, vectors of each kind.
+
+    Raises:
+        InputError: a text can't be read, gensim is missing, or the folder holds another run.
+    """
+    settings = settings or EmbeddingSettings()
+    folder, files = Path(output), text_files(texts)
+    sizes = {file.name: file.path.stat().st_size for file in files}
+    identity = {"settings": asdict(settings), "texts": sizes}
+    manifest = _begin(folder, identity)
+    if manifest["complete"]:
+        return manifest
+    work = folder / "work"
+    _prepare(files, work, settings, progress)
+    for kind in KINDS:
+        if not (folder / VECTOR_FILES[kind]).is_file():
+            train_vectors(
+                work / f"{kind}.txt",
+                read_vocabulary(work / f"{kind}.tsv"),
+                folder / VECTOR_FILES[kind],
+                settings,
+                workers=workers,
+                progress=lambda done, kind=kind: progress(f"{kind}", done, settings.epochs),  # type: ignore[misc]
+            )
+    counts = {kind: len(read_vocabulary(work / f"{kind}.tsv")) for kind in KINDS}
+    words = _write_lexicon(files, folder, settings, progress)
+    manifest = {**identity, "complete": True, "vectors": counts, "lexicon": words}
+    _write(folder, manifest)
+    shutil.rmtree(work)
+    return manifest
+
+
+def _prepare(
+    files: Sequence[TextFile], work: Path, settings: EmbeddingSettings, progress: Progress
+) -> None:
+    """Segment the text once; a folder that has its name is whole."""
+    if work.is_dir():
+        return
+    fresh = work.with_name(".work.new")
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir()
+    total = sum(file.path.stat().st_size for file in files)
+    lines = lines_of(files, settings.share, lambda done: progress("segmenting", done, total))
+    write_corpora(lines, fresh, settings)
+    fresh.rename(work)
+
+
+def _write_lexicon(
+    files: Sequence[TextFile], folder: Path, settings: EmbeddingSettings, progress: Progress
+) -> int:
+    """Count the words that have a vector; how many there are."""
+    total = sum(file.path.stat().st_size for file in files)
+    words = load_vectors(folder / VECTOR_FILES["words"]).words
+    kept = [w for w in words if is_lexicon_word(w) and any(c.isalnum() for c in w)]
+    lines = lines_of(files, settings.share, lambda done: progress("counting", done, total))
+    beside = folder / f".{LEXICON_FILE}.new"
+    Lexicon(kept).counted(lines).save(beside)
+    beside.replace(folder / LEXICON_FILE)
+    return len(kept)
+
+
+def _begin(folder: Path, identity: dict[str, Any]) -> dict[str, Any]:
+    path = folder / _MANIFEST
+    if not path.is_file():
+        if folder.is_dir() and any(folder.iterdir()):
+            raise InputError(f"{folder}: holds other files; choose another folder")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"{folder}: can't be made a folder ({error.strerror})") from error
+        _write(folder, begun := {**identity, "complete": False})
+        return begun
+    try:
+        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        same = {key: manifest[key] for key in identity} == identity
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise InputError(f"{path}: damaged ({error}): delete the folder") from error
+    if not same:
+        raise InputError(f"{folder}: holds a run on other texts or settings; choose another folder")
+    return manifest
+
+
+def _write(folder: Path, manifest: dict[str, Any]) -> None:
+    beside = folder / f".{_MANIFEST}.{os.getpid()}.tmp"
+    beside.write_text(json.dumps(manifest, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+    beside.replace(folder / _MANIFEST)

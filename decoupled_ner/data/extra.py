@@ -1,0 +1,100 @@
+"""Sentences beside a data set's own that training may add to them: augmented or the user's files,
+dictionary entries, distantly supervised text. Dev and test stay as they are."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice
+
+from decoupled_ner.data.formats import read_file
+from decoupled_ner.data.mentions import typed_entries
+from decoupled_ner.gazetteer import load_gazetteer
+from decoupled_ner.types import InputError, Sentence, entity_at
+
+
+@dataclass(frozen=True)
+class ExtraTraining:
+    """What is added to the training split; nothing by default.
+
+    Attributes:
+        files: annotated sentences, e.g. what ``decoupled-ner augment`` wrote. Those that the split
+            has already, by id and text, are not added again.
+        gazetteer: a gazetteer's folder or a dictionary file. Each entry becomes a sentence that is
+            nothing but an entity of the entry's most probable type.
+        entries: so many of them, drawn at random; None for all.
+        distant: a folder that ``decoupled-ner distant label`` wrote.
+        sentences: so many of them, drawn at random; None for all.
+        rename: types by other names, e.g. ``GPE: LOC`` for MSRA.
+    """
+
+    files: list[str] = field(default_factory=list)
+    gazetteer: str | None = None
+    entries: int | None = None
+    distant: str | None = None
+    sentences: int | None = None
+    rename: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, source, count in (
+            ("entries", self.gazetteer, self.entries),
+            ("sentences", self.distant, self.sentences),
+        ):
+            if count is not None and (count < 1 or source is None):
+                raise InputError(f"extra.{name}={count}: must be above 0 and have a source")
+
+
+def extra_sentences(
+    extra: ExtraTraining, train: Sequence[Sentence], types: Sequence[str], seed: int
+) -> tuple[list[Sentence], int]:
+    """The sentences to add, and how many were left out because the data set lacks one of their
+    types; without the entity they would teach that it is none.
+
+    Args:
+        train: the split that they are added to.
+        types: the data set's types.
+        seed: of what is drawn.
+
+    Raises:
+        InputError: a file, gazetteer or folder can't be read.
+    """
+    have = {(sentence.id, sentence.text) for sentence in train}
+    known, kept, left_out = set(types), list[Sentence](), 0
+    for sentence in _sentences(extra, seed):
+        if (sentence.id, sentence.text) in have:
+            continue
+        renamed = _renamed(sentence, extra.rename)
+        if all(entity.label in known for entity in renamed.entities):
+            kept.append(renamed)
+        else:
+            left_out += 1
+    return kept, left_out
+
+
+def _sentences(extra: ExtraTraining, seed: int) -> Iterator[Sentence]:
+    for path in extra.files:
+        yield from read_file(path).sentences
+    if extra.gazetteer is not None:
+        yield from _entries(extra.gazetteer, extra.entries, seed)
+    if extra.distant is not None:
+        from decoupled_ner.data.distant import read_distant  # needs pyarrow
+
+        yield from islice(read_distant(extra.distant, seed=seed), extra.sentences)
+
+
+def _entries(path: str, count: int | None, seed: int) -> Iterator[Sentence]:
+    labels, groups = typed_entries(load_gazetteer(path))
+    typed = list(zip(labels, groups, strict=True))[1:]  # the first group is `O`
+    entries = [(mention, label) for label, group in typed for mention in group]
+    if count is not None and count < len(entries):
+        entries = random.Random(f"entries-{seed}").sample(entries, count)
+    for mention, label in entries:
+        yield Sentence(mention, (entity_at(mention, 0, len(mention), label),), "gazetteer")
+
+
+def _renamed(sentence: Sentence, names: Mapping[str, str]) -> Sentence:
+    if not any(entity.label in names for entity in sentence.entities):
+        return sentence
+    entities = (replace(e, label=names.get(e.label, e.label)) for e in sentence.entities)
+    return Sentence(sentence.text, tuple(entities), sentence.id)

@@ -1,0 +1,221 @@
+"""Comparing systems: what is run, what is not run again, and what a failure leaves of the rest."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+import yaml
+
+from decoupled_ner.comparison import run as runner
+from decoupled_ner.comparison.experiment import (
+    Experiment,
+    System,
+    named_systems,
+    plan,
+    read_experiment,
+)
+from decoupled_ner.comparison.run import compare
+from decoupled_ner.data.catalog import load_dataset
+from decoupled_ner.data.jsonl import write_jsonl
+from decoupled_ner.types import InputError
+
+ROOT = Path(__file__).parents[2]
+F1 = {"bert-fc": 0.5, "bert-crf": 0.55, "decoupled": 0.6}
+
+
+class Machine:
+    """Stands for the processes that train: writes what they would, or fails as told."""
+
+    def __init__(self) -> None:
+        self.commands: list[list[str]] = []
+        self.failing: set[str] = set()
+
+    def run(self, command: Sequence[str], *, env: Any, stdout: Any, **_: Any) -> SimpleNamespace:
+        stage, recipe, *rest = command[3:]
+        name, seed = Path(recipe).stem, int(rest[rest.index("--seed") + 1])
+        self.commands.append([stage, name, str(seed), *[a for a in rest if "ckpt" in a]])
+        folder = next(p.folder for p in self.plans if str(p.runs) == env["DECOUPLED_NER_RUNS"]
+                      and p.seed == seed)  # fmt: skip
+        (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
+        if name in self.failing:
+            (folder / "checkpoints" / "last.ckpt").touch()
+            stdout.write("Traceback …\nMemoryError: no room | left\n\n".encode())
+            return SimpleNamespace(returncode=1)
+        write_run(folder, name.removesuffix("-small"), seed)
+        return SimpleNamespace(returncode=0)
+
+
+def write_run(folder: Path, name: str, seed: int) -> None:
+    system = "decoupled" if name == "weibo" else name
+    f1 = F1[system] + seed / 100
+    scores = {"precision": f1, "recall": f1, "f1": f1, "candidate_recall": None}
+    row = {**scores, "sentences": 10, "intervals": {"f1": [f1 - 0.1, f1 + 0.1]}}
+    run = {
+        "system": system, "dataset": "weibo", "split": "test", "encoder": "zh-small",
+        "init": "/somewhere/runs/pretrain/mention/zh-small/seed-1/encoder", "seed": seed,
+        "train_seconds": 5.0, "predict_seconds": F1[system] / 10, "train_sentences": 1350,
+        "overall": row, "by_type": {"PER": dict(row)}, "mentions": {}, "sentences": {},
+        "device": "cpu", "machine": {}, "versions": {}, "commit": None,
+    }  # fmt: skip
+    (folder / "result.json").write_text(json.dumps(run))
+    trainer = {"max_epochs": 1, "precision": "32-true", "gradient_clip_val": 1.0}
+    config = {"model": {"encoder": "x", "lr": 1.0}, "data": {"dataset": "weibo"}}
+    (folder / "config.yaml").write_text(yaml.safe_dump({**config, "trainer": trainer}))
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
+    made = Machine()
+
+    def planned(experiment: Experiment, output: Path) -> Any:
+        made.plans = list(plan(experiment, output))
+        return made.plans
+
+    monkeypatch.setattr(runner, "plan", planned)
+    monkeypatch.setattr(runner.subprocess, "run", made.run)
+    return made
+
+
+def experiment(**changes: Any) -> Experiment:
+    given = {"name": "few", "dataset": "weibo", "systems": named_systems(list(F1)), "seeds": (1, 2)}
+    return Experiment(**given | changes)
+
+
+def test_a_table_and_a_plot_with_what_others_report(machine: Machine, tmp_path: Path) -> None:
+    found = compare(experiment(against="bert-fc"), tmp_path / "out", tmp_path / "results")
+    assert [command[:3] for command in machine.commands] == [
+        [stage, name, seed]
+        for seed in "12"
+        for stage, name in (("tagger", "bert-fc"), ("tagger", "bert-crf"), ("unify", "weibo-small"))
+    ]
+    text = (tmp_path / "out" / "table.md").read_text()
+    assert found.table + "\n" == text and not found.failures
+    [row] = [line for line in text.splitlines() if line.startswith("| decoupled |")]
+    assert "| 2 | 61.50 | 61.50 | **61.50**" in row
+    assert "| 6.0 | bert-fc: +10.00" in row and row.endswith("| 71.09 (BERT-base) |")
+    assert "† Not ours" in text and "![F1 against cost](cost.svg)" in text
+    ElementTree.parse(tmp_path / "out" / "cost.svg")
+    results = json.loads((tmp_path / "out" / "results.json").read_text())["results"]
+    assert len(results) == 6 and results[0]["init"] == "mention/zh-small/seed-1/encoder"
+    assert results[0]["seconds_a_sentence"] == pytest.approx(0.005)
+    assert len(list((tmp_path / "results").glob("few__*.json"))) == 6
+
+
+def test_finished_runs_are_not_done_again_unless_they_would_differ(
+    machine: Machine, tmp_path: Path
+) -> None:
+    compare(experiment(), tmp_path)
+    machine.commands.clear()
+    compare(experiment(), tmp_path)
+    assert not machine.commands
+    compare(experiment(seeds=(1, 2, 3)), tmp_path)
+    assert [seed for _, _, seed in machine.commands] == ["3"] * 3
+    machine.commands.clear()
+    changed = (System("bert-fc", arguments=("--model.lr=1",)), System("bert-crf"))
+    compare(experiment(systems=changed), tmp_path)
+    assert machine.commands == [["tagger", "bert-fc", "1"], ["tagger", "bert-fc", "2"]]
+
+
+def test_a_failed_run_is_reported_and_goes_on_later(machine: Machine, tmp_path: Path) -> None:
+    machine.failing = {"bert-crf"}
+    found = compare(experiment(seeds=(1,)), tmp_path)
+    assert [result["system"] for result in found.results] == ["bert-fc", "decoupled"]
+    [failure] = found.failures
+    assert failure.run == "bert-crf-seed-1" and failure.reason.startswith("MemoryError")
+    assert "Traceback" in Path(failure.log).read_text()
+    assert "**Failed:** bert-crf-seed-1: MemoryError" in found.table
+    machine.failing, machine.commands = set(), []
+    found = compare(experiment(seeds=(1,)), tmp_path)
+    assert machine.commands == [["tagger", "bert-crf", "1", "--ckpt_path=last"]]
+    assert len(found.results) == 3 and not found.failures
+    assert "Traceback" in Path(failure.log).read_text()  # what came before is kept
+
+
+def test_rows_of_one_recipe_are_kept_apart(machine: Machine, tmp_path: Path) -> None:
+    rows = (System("bert-fc"), System("other", recipe="bert-fc", published="bert-crf@9"))
+    found = compare(experiment(systems=rows, seeds=(1,)), tmp_path)
+    assert [result["system"] for result in found.results] == ["bert-fc", "other"]
+    assert found.results[1]["published"] == "bert-crf@9"
+    assert len({planned.folder for planned in machine.plans}) == 2
+
+
+def test_experiments_from_files(tmp_path: Path) -> None:
+    for path in (ROOT / "benchmarks" / "experiments").glob("*.yaml"):
+        read = read_experiment(path)
+        assert read.name == path.stem and read.against in {s.name for s in read.systems}
+        assert len(list(plan(read, tmp_path))) == len(read.systems) * len(read.seeds)
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        "dataset: demo\nseeds: [3]\n"
+        "systems:\n  a: {recipe: bilstm, arguments: [--model.new_lr=1]}\n"
+    )
+    [only] = plan(read_experiment(path), tmp_path)
+    assert only.command[0] == "tagger" and only.command[-1] == "--model.new_lr=1"
+    assert "--init" in only.command and only.command[only.command.index("--init") + 1] == "none"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("dataset: demo\n", "no experiment: needs dataset and systems"),
+        ("dataset: demo\nsystems: {a: {receipt: b}}\n", "a: no field 'receipt'; there are"),
+        ("dataset: demo\nsystems: {a: }\nsedes: [1]\n", "no field 'sedes'"),
+        ("dataset: demo\nsystems: {a: }\nagainst: b\n", "against 'b', which is none of"),
+        ("dataset: demo\nsystems: {a: }\nseeds: [1, 1]\n", "given twice"),
+        ("dataset: demo\nsystems: {a/b: }\n", "'a/b' can't be a system's name"),
+        ("[", "can't be read"),
+    ],
+)
+def test_malformed_experiments_are_told(text: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "bad.yaml").write_text(text)
+    with pytest.raises(InputError, match=message):
+        read_experiment(tmp_path / "bad.yaml")
+
+
+def test_unknown_systems_and_missing_stage_one_are_told(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no system 'none-such'; there are decoupled, "):
+        list(plan(experiment(systems=named_systems(["none-such"])), tmp_path))
+    auto = (System("decoupled+both", recipe="decoupled", init="auto"),)
+    with pytest.raises(InputError, match=r"decoupled\+both: there is no stage-1 run that fits"):
+        list(plan(experiment(systems=auto), tmp_path))
+
+
+@pytest.mark.slow
+def test_from_the_command_line(tmp_path: Path, tiny_encoder: str) -> None:
+    (tmp_path / "data").mkdir()
+    demo = load_dataset("demo")
+    for split, count in (("train", 30), ("dev", 8), ("test", 8)):
+        write_jsonl(demo.split(split)[:count], tmp_path / "data" / f"{split}.jsonl")
+    (tmp_path / "broken.yaml").write_text("model: {parts: {head: none}}\n")
+
+    def run(status: int) -> Any:
+        done = subprocess.run(
+            [
+                sys.executable, "-m", "decoupled_ner.cli", "compare",
+                "--dataset", str(tmp_path / "data"), "--encoder", tiny_encoder,
+                "--systems", f"{tmp_path / 'broken.yaml'},bilstm",
+                "--output", str(tmp_path / "out"),
+                "--json", "--trainer.max_epochs=1", "--trainer.precision=32-true",
+            ],
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == status, done.stdout + done.stderr
+        return json.loads(done.stdout)
+
+    first = run(1)
+    assert [result["system"] for result in first["results"]] == ["bilstm"]
+    assert first["results"][0]["encoder"] is None
+    assert first["failed"][0].startswith("broken-seed-1: ") and "none" in first["failed"][0]
+    result = next((tmp_path / "out").rglob("result.json"))
+    before = result.stat().st_mtime_ns
+    assert run(1)["results"] == first["results"] and result.stat().st_mtime_ns == before

@@ -1,0 +1,53 @@
+"""What a tagger starts from, and that every baseline's recipe parses."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from pathlib import Path
+
+import pytest
+import yaml
+from pytorch_lightning.cli import LightningArgumentParser
+
+from decoupled_ner.locations import find_recipe, recipe_folder
+from decoupled_ner.training.launch import Run, _tagger_start, reads_encoder, train_tagger
+from decoupled_ner.training.tagger import TaggerData, TaggerTraining
+from decoupled_ner.types import InputError
+
+RECIPES = sorted(recipe_folder("baselines").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_recipe_parses(path: Path) -> None:
+    recipe = yaml.safe_load(path.read_text())
+    parser = LightningArgumentParser()
+    parser.add_lightning_class_args(TaggerTraining, "model")
+    parser.add_lightning_class_args(TaggerData, "data")
+    given = {key: deepcopy(recipe[key]) for key in ("model", "data")}
+    given["model"] |= {"encoder": "zh-small", "labels": ["O", "PER"]}
+    given["data"] |= {"encoder": "zh-small", "dataset": "demo"}
+    parser.parse_object(given)
+    assert recipe["trainer"]["max_epochs"] > 0
+    mixed = path.stem.endswith("-mixed")
+    assert mixed == bool(recipe["data"].get("extra"))
+    assert reads_encoder(path) == recipe["model"]["use_encoder"]
+
+
+def test_init_means_what_it_means_for_unify(tiny_encoder: str) -> None:
+    recipe = find_recipe("baselines", "bert-crf")
+    assert _tagger_start(recipe, "none", tiny_encoder) is None
+    named = _tagger_start(recipe, "some/folder", tiny_encoder)
+    assert named is not None and named.encoder == "some/folder"
+    newest = _tagger_start(recipe, "auto", tiny_encoder)
+    assert newest is not None and newest.encoder == tiny_encoder
+    assert "no mention or context run" in newest.reason
+
+
+def test_an_init_that_can_mean_nothing_is_told(tiny_encoder: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="a tagger has one encoder"):
+        train_tagger("bert-crf", "demo", Run(tiny_encoder), "a,b")
+    with pytest.raises(InputError, match="bilstm-crf reads no encoder: leave out --init"):
+        train_tagger("bilstm-crf", "demo", Run(tiny_encoder), "auto")
+    (tmp_path / "empty.yaml").write_text("data: {}\n")
+    with pytest.raises(InputError, match="no recipe of a tagger"):
+        train_tagger(str(tmp_path / "empty.yaml"), "demo", Run(tiny_encoder), "auto")
