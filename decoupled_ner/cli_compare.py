@@ -55,11 +55,12 @@ def compare(
 
     chosen = _experiment(experiment, dataset, systems, seeds, encoder, against, context.args)
     folder = output or runs_folder() / "compare" / chosen.name
+    console = Console(stderr=True)
     bar = Progress(
         *Progress.get_default_columns(),
         TimeElapsedColumn(),
-        console=Console(stderr=True),
-        disable=as_json,
+        console=console,
+        disable=as_json or not console.is_terminal,
         transient=True,
     )
     with bar:

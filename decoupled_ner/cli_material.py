@@ -55,7 +55,9 @@ def augment(
         copies, share, top_k, temperature, keep_length, segmenter, segmenter_model, seed
     )
     sentences = load_dataset(dataset, train_sentences=train_sentences).split("train")
-    with Progress(console=Console(stderr=True), disable=as_json, transient=True) as bar:
+    console = Console(stderr=True)
+    silent = as_json or not console.is_terminal
+    with Progress(console=console, disable=silent, transient=True) as bar:
         task = bar.add_task("rewriting", total=len(sentences))
         found = list(
             augmented(sentences, encoder, settings, lambda n: bar.update(task, completed=n))
@@ -94,7 +96,9 @@ def train(
     settings = EmbeddingSettings(
         dim=dim, epochs=epochs, min_count=min_count, share=share, seed=seed
     )
-    with Progress(console=Console(stderr=True), disable=as_json, transient=True) as bar:
+    console = Console(stderr=True)
+    silent = as_json or not console.is_terminal
+    with Progress(console=console, disable=silent, transient=True) as bar:
         task = bar.add_task("segmenting", total=None)
         manifest = train_embeddings(
             text,

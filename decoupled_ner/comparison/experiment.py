@@ -16,6 +16,8 @@ from decoupled_ner.training.launch import Run, tagger_folder, unify_folder
 from decoupled_ner.training.starts import resolve_start, stage_one_run
 from decoupled_ner.types import InputError
 
+#: The command that trains a system.
+Stage = Literal["tagger", "unify"]
 #: A system of this name is the decoupled model under the data set's own recipe.
 DECOUPLED = "decoupled"
 
@@ -123,36 +125,39 @@ def plan(experiment: Experiment, output: Path) -> Iterator[Plan]:
     """
     prepared = [_prepare(experiment, system) for system in experiment.systems]
     for seed in experiment.seeds:
-        for system, (stage, recipe, encoder, start) in zip(
-            experiment.systems, prepared, strict=True
-        ):
-            dataset = experiment.dataset
-            run = Run(encoder, seed)
-            folder = (
-                tagger_folder(recipe, dataset, run)
-                if stage == "tagger"
-                else unify_folder(recipe, run)
-            )
-            runs = output / "runs" / system.name
-            command = (
-                stage,
-                str(recipe),
-                *(("--dataset", dataset) if stage == "tagger" else ()),
-                *("--encoder", encoder, "--init", start, "--seed", str(seed)),
-                *((f"--data.dataset={dataset}",) if stage == "unify" else ()),
-                *experiment.arguments,
-                *system.arguments,
-            )
-            settings = {
-                "command": list(command),
-                "recipe": hashlib.sha256(recipe.read_bytes()).hexdigest(),
-            }
-            yield Plan(
-                system, seed, command, runs, runs / folder.relative_to(runs_folder()), settings
-            )
+        for system, found in zip(experiment.systems, prepared, strict=True):
+            yield _plan(experiment, system, seed, output / "runs" / system.name, *found)
 
 
-def _prepare(experiment: Experiment, system: System) -> tuple[str, Path, str, str]:
+def _plan(
+    experiment: Experiment,
+    system: System,
+    seed: int,
+    runs: Path,
+    stage: Stage,
+    recipe: Path,
+    encoder: str,
+    start: str,
+) -> Plan:
+    run, dataset = Run(encoder, seed), experiment.dataset
+    if stage == "tagger":
+        folder, data = tagger_folder(recipe, dataset, run), ["--dataset", dataset]
+    else:
+        folder, data = unify_folder(recipe, run), [f"--data.dataset={dataset}"]
+    chosen = ["--encoder", encoder, "--init", start, "--seed", str(seed), *data]
+    further = [*chosen, *experiment.arguments, *system.arguments]
+    digest = hashlib.sha256(recipe.read_bytes()).hexdigest()
+    return Plan(
+        system=system,
+        seed=seed,
+        command=(stage, str(recipe), *further),
+        runs=runs,
+        folder=runs / folder.relative_to(runs_folder()),
+        settings={"command": [stage, recipe.name, *further], "recipe": digest},
+    )
+
+
+def _prepare(experiment: Experiment, system: System) -> tuple[Stage, Path, str, str]:
     """What trains a system, its recipe, its encoder, and what ``--init`` is told."""
     encoder = system.encoder or experiment.encoder
     start = system.init
@@ -168,7 +173,7 @@ def _prepare(experiment: Experiment, system: System) -> tuple[str, Path, str, st
     return stage, recipe, encoder, start
 
 
-def _find(name: str, dataset: str, encoder: str) -> tuple[Literal["tagger", "unify"], Path]:
+def _find(name: str, dataset: str, encoder: str) -> tuple[Stage, Path]:
     """A recipe and the command that it is of."""
     if name == DECOUPLED:
         name = dataset.partition(":")[0]
