@@ -68,7 +68,7 @@ class BaseTraining(pl.LightningModule, ABC):
                 for (lr, decay), group in groups.items()
             ],
             # One pass over each weight. It would unscale fp16's gradients by itself, before
-            # Lightning can clip them.
+            # they can be clipped.
             fused=self.trainer.precision != "16-mixed",
         )
         steps = self.training_data.optimizer_steps()
@@ -79,6 +79,21 @@ class BaseTraining(pl.LightningModule, ABC):
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": schedule, "interval": "step"},
         }
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: torch.optim.Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        # Under any mixed precision Lightning refuses to clip for a fused optimiser, for which
+        # float16 alone gives a reason.
+        if not gradient_clip_val:
+            return
+        if gradient_clip_algorithm == "value":
+            nn.utils.clip_grad_value_(self.parameters(), gradient_clip_val)
+        else:
+            nn.utils.clip_grad_norm_(self.parameters(), gradient_clip_val)
 
     def facts(self) -> dict[str, Any]:
         """What a result says of this run beside its scores."""
