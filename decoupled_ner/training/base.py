@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 import pytorch_lightning as pl
 import torch
@@ -27,6 +28,9 @@ class BaseTraining(pl.LightningModule, ABC):
         warmup: share of all steps in which the rate rises from 0.
         seed: of dropout.
     """
+
+    #: AdamW's further settings.
+    adam_settings: ClassVar[dict[str, Any]] = {}
 
     def __init__(self, lr: float, weight_decay: float, warmup: float, seed: int) -> None:
         super().__init__()
@@ -56,6 +60,11 @@ class BaseTraining(pl.LightningModule, ABC):
         """The peak rate of a parameter."""
         return self.lr
 
+    def rate_by_step(self) -> Callable[[int], float]:
+        """The share of the peak rate at each step."""
+        steps = self.training_data.optimizer_steps()
+        return lambda step: warmup_linear(step, steps, round(self.warmup * steps))
+
     def configure_optimizers(self) -> Any:
         groups: dict[tuple[float, float], list[nn.Parameter]] = {}
         for name, parameter in self.named_parameters():
@@ -67,18 +76,26 @@ class BaseTraining(pl.LightningModule, ABC):
                 {"params": group, "lr": lr, "weight_decay": decay}
                 for (lr, decay), group in groups.items()
             ],
-            # One pass over each weight. It would unscale fp16's gradients by itself, before
-            # Lightning can clip them.
-            fused=self.trainer.precision != "16-mixed",
+            fused=True,  # one pass over each weight
+            **self.adam_settings,
         )
-        steps = self.training_data.optimizer_steps()
-        schedule = torch.optim.lr_scheduler.LambdaLR(
-            optimizer, lambda step: warmup_linear(step, steps, round(self.warmup * steps))
-        )
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self.rate_by_step())
         return {
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": schedule, "interval": "step"},
         }
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: torch.optim.Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        # Under mixed precision Lightning refuses to clip the gradients of a fused optimiser. Only
+        # float16, whose gradients it would scale, gives a reason to.
+        if gradient_clip_val:
+            norm = torch.nn.utils.clip_grad_norm_(self.parameters(), gradient_clip_val)
+            self.log("train/gradient_norm", norm)
 
     def facts(self) -> dict[str, Any]:
         """What a result says of this run beside its scores."""

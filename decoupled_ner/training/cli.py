@@ -86,6 +86,12 @@ def _quiet() -> None:
     warnings.filterwarnings("ignore", ".*is not supported by the model summary")
 
 
+def link_seeds(parser: LightningArgumentParser) -> None:
+    """One seed for model and data."""
+    for group in ("model", "data"):
+        parser.link_arguments("seed_everything", f"{group}.seed", compute_fn=int)
+
+
 class TrainingCLI(LightningCLI):
     """``fit`` with the encoder, the labels and the seed given once.
 
@@ -159,8 +165,7 @@ class TrainingCLI(LightningCLI):
         for name in ("max_mention_tokens", "max_context_tokens"):
             if name in inspect.signature(self._data_class).parameters:
                 parser.link_arguments(f"model.{name}", f"data.{name}")
-        for group in ("model", "data"):
-            parser.link_arguments("seed_everything", f"{group}.seed", compute_fn=int)
+        link_seeds(parser)
 
     def before_fit(self) -> None:
         """Only now, when every argument has turned out to be right, is an earlier run moved."""

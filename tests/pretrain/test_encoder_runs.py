@@ -1,0 +1,212 @@
+"""Whole runs of encoder pre-training, as users start them."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from training.tiny import check_same_weights
+from transformers import AutoModel, AutoModelForMaskedLM, AutoTokenizer
+
+from decoupled_ner.models.encoder import load_encoder, load_tokenizer
+from pretrain.corpus_text import write_text
+
+pytestmark = pytest.mark.slow
+
+SETTINGS = """
+data: {batch_size: 8, block_length: 32, held_out: 0.1, validation_blocks: 20}
+model: {layers: 1, hidden_size: 32, heads: 2, lr: 1.0e-3, warmup_steps: 4, steps: 30}
+trainer:
+  max_epochs: -1
+  check_val_every_n_epoch: null
+  val_check_interval: 10
+  num_sanity_val_steps: 0
+  gradient_clip_val: 1.0
+  log_every_n_steps: 5
+  precision: 32-true
+  enable_progress_bar: false
+  enable_model_summary: false
+resume_point: {every_n_steps: 5}
+"""
+
+
+class Runs:
+    """Starts ``decoupled-ner pretrain encoder`` on a little text."""
+
+    def __init__(self, folder: Path, runs: str = "runs") -> None:
+        self.folder, self.runs = folder, folder / runs
+        self.text = folder / "raw.txt"
+        self.recipe = folder / "few.yaml"
+        if not self.text.exists():
+            write_text(folder, 300)
+            self.recipe.write_text(SETTINGS)
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "decoupled_ner.cli", "pretrain", "encoder"]
+        environment = {**os.environ, "DECOUPLED_NER_RUNS": str(self.runs), "OMP_NUM_THREADS": "1"}
+        return subprocess.Popen(
+            [*command, str(self.recipe), "--text", str(self.text), *arguments],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def run(self, *arguments: str, fails: bool = False) -> str:
+        process = self.start("--vocabulary", "zh-small", *arguments)
+        try:
+            output, _ = process.communicate(timeout=200)
+        finally:
+            process.kill()
+        assert bool(process.returncode) == fails, output
+        return output
+
+    def folder_of(self, name: str = "few", encoder: str = "scratch") -> Path:
+        return self.runs / "pretrain" / name / encoder / "seed-1"
+
+    def weights(self, name: str = "few") -> Path:
+        return self.folder_of(name) / name / "model.safetensors"
+
+    def result(self, name: str = "few") -> dict[str, object]:
+        return dict(json.loads((self.folder_of(name) / "result.json").read_text()))
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Runs:
+    return Runs(tmp_path)
+
+
+def logged(folder: Path, column: str) -> list[float]:
+    return [
+        float(row[column])
+        for path in sorted(folder.glob("logs/part-*/metrics.csv"))
+        for row in csv.DictReader(path.read_text().splitlines())
+        if row.get(column)
+    ]
+
+
+def test_from_scratch_with_its_own_vocabulary_then_adapted(runs: Runs):
+    process = runs.start("--data.vocabulary_size", "8000")
+    output, _ = process.communicate(timeout=200)
+    assert process.returncode == 0, output
+    folder = runs.folder_of()
+    encoder = folder / "few"
+    assert f"encoder {encoder}, loss" in output
+    model = AutoModelForMaskedLM.from_pretrained(encoder)
+    tokenizer = AutoTokenizer.from_pretrained(encoder)
+    assert model.config.vocab_size == len(tokenizer) <= 8000
+    logits = model(**tokenizer("今天在[MASK]京", return_tensors="pt")).logits
+    assert logits.shape == (1, 7, len(tokenizer)) and torch.isfinite(logits).all()
+    assert AutoModel.from_pretrained(encoder).config.num_hidden_layers == 1
+    assert load_encoder(str(encoder)) and load_tokenizer(str(encoder)).mask_token == "[MASK]"
+    result = runs.result()
+    assert result["steps"] == 30 and result["finished"] and result["stage"] == "encoder"
+    assert result["tokens_seen"] == 30 * 8 * 32
+    assert result["held_out"].keys() == {"mlm", "mlm_accuracy"}
+    assert result["corpus"]["texts"].keys() == {"raw.txt"}
+    card = (encoder / "README.md").read_text()
+    assert "8 blocks" not in card and "raw.txt" in card and "masked accuracy" in card
+    assert len(logged(folder, "dev/mlm_accuracy")) == 4  # thrice, and at the end
+    rates = logged(folder, "lr-AdamW/pg1")
+    assert max(rates) == 1e-3 and rates[-1] < 2e-4
+    assert logged(folder, "train/tokens_per_second")
+
+    # Adapting goes on from it, with its vocabulary, whatever size the recipe makes.
+    process = runs.start("--encoder", str(encoder), "--name", "adapted", "--model.steps", "6")
+    output, _ = process.communicate(timeout=200)
+    assert process.returncode == 0, output
+    adapted = runs.folder_of("adapted", "few") / "adapted"
+    assert f"goes on from {encoder}" in output
+    before, after = (AutoModelForMaskedLM.from_pretrained(path) for path in (encoder, adapted))
+    for name, weight in before.state_dict().items():
+        assert (after.state_dict()[name] - weight).abs().max() < 0.02
+    assert not torch.equal(
+        before.get_input_embeddings().weight, after.get_input_embeddings().weight
+    )
+    assert AutoTokenizer.from_pretrained(adapted).get_vocab() == tokenizer.get_vocab()
+
+
+def test_killed_and_resumed_gives_the_same_weights(tmp_path: Path, runs: Runs):
+    dropout = "--model.dropout=0.1"
+    runs.run(dropout)
+    killed = Runs(tmp_path, "killed")
+    process = killed.start("--vocabulary", "zh-small", dropout)
+    checkpoint = killed.folder_of() / "checkpoints" / "last.ckpt"
+    deadline = time.monotonic() + 120
+    while not checkpoint.exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.002)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert not killed.weights().exists(), "killed too late to show anything"
+    killed.run(dropout, "--ckpt_path", "last")
+    check_same_weights(runs.weights(), killed.weights(), 0.0)
+    assert runs.result()["held_out"] == killed.result()["held_out"]
+
+
+def test_pieces_make_the_run_of_one(tmp_path: Path, runs: Runs):
+    runs.run()
+    pieces = Runs(tmp_path, "pieces")
+    said = pieces.run("--model.piece_minutes", "0.0001")  # looks at the clock every ten steps
+    assert "--ckpt_path last goes on" in said
+    result = pieces.result()
+    assert result["steps"] == 10 and not result["finished"]
+    pieces.run("--ckpt_path", "last")
+    check_same_weights(runs.weights(), pieces.weights(), 0.0)
+    assert pieces.result()["steps"] == 30 and pieces.result()["finished"]
+
+
+def test_any_state_can_be_finished_and_a_finished_run_made_longer(tmp_path: Path, runs: Runs):
+    runs.run("--model.piece_minutes", "0.0001")
+    said = runs.run("--finish", "--model.decay_share", "0.5")
+    assert "ends it" not in said
+    result = runs.result()
+    assert result["finished"] and result["steps"] == 20
+    assert "has 20 steps already" in runs.run("--ckpt_path", "last", "--finish", fails=True)
+    # From the state before its decay it becomes the run that was never finished early.
+    runs.run("--ckpt_path", "stable")
+    whole = Runs(tmp_path, "whole")
+    whole.run()
+    check_same_weights(whole.weights(), runs.weights(), 0.0)
+
+
+def test_a_budget_of_time_ends_in_a_decay(runs: Runs):
+    runs.run("--model.minutes", "0.02", "--model.decay_share", "0.5", "--model.steps", "null")
+    result = runs.result()
+    steps = int(str(result["steps"]))
+    assert result["finished"] and steps >= 20 and steps % 20 == 0  # as long as before it
+    rates = logged(runs.folder_of(), "lr-AdamW/pg1")
+    assert rates[-1] < 0.5 * max(rates)
+
+
+def test_processes_and_parts_of_a_step_equal_one_batch(tmp_path: Path, runs: Runs):
+    short = ("--model.steps", "10", "--trainer.accelerator", "cpu")
+    runs.run(*short)
+    two = Runs(tmp_path, "two")
+    two.run(*short, "--trainer.devices", "2")
+    parts = Runs(tmp_path, "parts")
+    parts.run(*short, "--data.batch_size", "4", "--trainer.accumulate_grad_batches", "2")
+    for other in (two, parts):
+        check_same_weights(runs.weights(), other.weights(), 2e-4)
+        assert other.result()["held_out"] == pytest.approx(runs.result()["held_out"], abs=1e-4)
+        assert other.result()["tokens_seen"] == runs.result()["tokens_seen"]
+
+
+def test_mistakes_are_one_line(runs: Runs):
+    for arguments, said in (
+        (("--encoder", "zh-small"), "leave out --vocabulary"),
+        (("--model.heads", "3"), "no multiple of heads"),
+        (("--model.steps", "null"), "how long?"),
+        (("--ckpt_path", "last"), "nothing to resume"),
+        (("--ckpt_path", "stable"), "no decay has begun"),
+        (("--ckpt_path", "first"), "--ckpt_path takes 'last' or 'stable'"),
+    ):
+        output = runs.run(*arguments, fails=True)
+        assert said in output and "Traceback" not in output
