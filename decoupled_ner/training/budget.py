@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import time
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-from pytorch_lightning.callbacks import Callback
+from pytorch_lightning.callbacks import Callback, RichProgressBar
 
 from decoupled_ner.training.cli import ResumePoint
 from decoupled_ner.training.schedule import StableDecay
@@ -131,6 +132,16 @@ class StepResumePoint(ResumePoint):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Nothing: the one epoch has no end, and a state of it could not be resumed."""
+
+
+class BudgetProgressBar(RichProgressBar):
+    """Shows how far the budget is spent, where its end is known."""
+
+    @property
+    def total_train_batches(self) -> int | float:
+        module: Any = self.trainer.lightning_module
+        end = module.schedule.end
+        return math.inf if end is None else end * self.trainer.accumulate_grad_batches
 
 
 def _folder(trainer: pl.Trainer) -> Path:

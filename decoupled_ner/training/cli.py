@@ -7,7 +7,7 @@ import logging
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytorch_lightning as pl
 import torch
@@ -102,6 +102,8 @@ class TrainingCLI(LightningCLI):
         arguments: as on the command line, a recipe's ``--config`` first.
     """
 
+    progress_bar: ClassVar[type[RichProgressBar]] = RichProgressBar
+
     def __init__(
         self,
         model_class: type[BaseTraining],
@@ -180,7 +182,7 @@ class TrainingCLI(LightningCLI):
         self, config: dict[str, object], callbacks: list[Callback]
     ) -> pl.Trainer:
         if config.get("enable_progress_bar") is not False:
-            callbacks.append(RichProgressBar(leave=True))
+            callbacks.append(self.progress_bar(leave=True))
         if self.selects_on_dev:
             callbacks.append(self.best)
         if not self.datamodule.validates:

@@ -99,7 +99,6 @@ class MaskedLMTraining(BaseTraining):
         if compile:
             self.masked_lm.base_model.compile()
         self.dev_loss, self.dev_right, self.dev_masked = SumMetric(), SumMetric(), SumMetric()
-        self.register_buffer("_masked_in_step", torch.zeros(()), persistent=False)
 
     @property
     def data(self) -> MaskedLMData:
@@ -125,6 +124,8 @@ class MaskedLMTraining(BaseTraining):
         return [self.budget, self.throughput]
 
     def on_fit_start(self) -> None:
+        # No buffer: DDP would spread the first process's count over all.
+        self._masked_in_step = torch.zeros((), device=self.device)
         if self.trainer.is_global_zero and not self.had_head:
             print("the encoder has no vocabulary head: a new one is trained", flush=True)
 

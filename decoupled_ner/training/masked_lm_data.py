@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from rich.console import Console
-from rich.progress import Progress
+from rich.progress import Progress, TaskID
 from torch.utils.data import DataLoader, Sampler
 
 from decoupled_ner.data.corpus import (
@@ -73,11 +73,14 @@ class MaskedLMData(TrainingData):
     ) -> None:
         if encoder and vocabulary:
             raise InputError(f"{encoder} has its vocabulary: leave out --vocabulary")
-        with Progress(console=Console(stderr=True), transient=True) as bar:
-            task = bar.add_task("", total=None)
+        console = Console(stderr=True)
+        with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+            tasks: dict[str, TaskID] = {}
 
             def show(done: int, total: int, what: str) -> None:
-                bar.update(task, completed=done, total=total, description=what)
+                if what not in tasks:
+                    tasks[what] = bar.add_task(what)
+                bar.update(tasks[what], completed=done, total=total)
 
             self.vocabulary = encoder or _vocabulary(vocabulary, text, vocabulary_size, show)
             settings = CorpusSettings(self.vocabulary, segmenter, segmenter_model, held_out)

@@ -12,7 +12,7 @@ from pytorch_lightning.cli import LightningArgumentParser
 from pytorch_lightning.utilities import rank_zero_only
 
 from decoupled_ner.locations import find_recipe
-from decoupled_ner.training.budget import STABLE, StepResumePoint
+from decoupled_ner.training.budget import STABLE, BudgetProgressBar, StepResumePoint
 from decoupled_ner.training.cli import TrainingCLI, link_seeds
 from decoupled_ner.training.launch import Run, train
 from decoupled_ner.training.masked_lm import MaskedLMTraining
@@ -29,6 +29,8 @@ _OWN_SIZES = ("layers", "hidden_size", "heads")
 
 class EncoderCLI(TrainingCLI):
     """``fit`` with the vocabulary given once, then the held-out scores."""
+
+    progress_bar = BudgetProgressBar
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.add_lightning_class_args(StepResumePoint, "resume_point")

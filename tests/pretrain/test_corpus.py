@@ -172,11 +172,15 @@ def test_an_interrupted_build_leaves_nothing_half_written(
             prepare_corpus([text], ZH_SMALL)
     assert not [path for path in (runs_folder() / "corpora").iterdir() if path.is_dir()]
     # Nor is what a killed process could not remove ever taken for a corpus.
-    whole = prepare_corpus([text], ZH_SMALL)
-    folder = whole.train.path.parent
-    folder.rename(folder.with_name(f".{folder.name}.new"))
-    (folder.with_name(f".{folder.name}.new") / TRAIN).write_bytes(b"half")
-    assert read_all(prepare_corpus([text], ZH_SMALL).train) == read_all(whole.train)
+    whole = prepare_corpus([text], ZH_SMALL).train
+    expected = whole.path.read_bytes()
+    folder = whole.path.parent
+    half = folder.with_name(f".{folder.name}.new")
+    folder.rename(half)
+    (half / "leftover").touch()
+    again = prepare_corpus([text], ZH_SMALL).train.path
+    assert again == whole.path and again.read_bytes() == expected
+    assert not half.exists() and not (folder / "leftover").exists()
 
 
 def test_a_damaged_corpus_is_refused(text: Path, corpus: TokenCorpus):
@@ -286,21 +290,18 @@ def test_single_tokens_are_masked_where_words_are_not_asked_for(corpus: TokenCor
     masker = BlockMasker(load_tokenizer("zh-small"), 0.15, whole_words=0.5, seed=1)
     _, begins, chosen = masked_blocks(corpus, masker, 1000)
     split = ((chosen[:, 1:] != chosen[:, :-1]) & ~begins[:, 1:]).any(axis=1)
-    assert 0.3 < split.mean() < 0.5  # not quite a half: some masks happen to hit whole words
+    assert 0.4 < split.mean() < 0.55
 
 
 @pytest.mark.parametrize("whole_words", [0.0, 1.0])
-def test_the_share_of_masked_tokens_is_exact_on_average(corpus: TokenCorpus, whole_words: float):
+def test_every_token_has_the_same_chance_to_be_masked(corpus: TokenCorpus, whole_words: float):
     masker = BlockMasker(load_tokenizer("zh-small"), 0.15, whole_words, seed=1)
-    ids, _, chosen = masked_blocks(corpus, masker, 4000)
+    ids, begins, chosen = masked_blocks(corpus, masker, 4000)
     maskable = ids >= 5
-    difference = chosen.sum(axis=1) - 0.15 * maskable.sum(axis=1)
-    error = difference.std() / np.sqrt(len(ids))
-    assert abs(difference.mean()) < 4 * error < 0.1
-    # Every place is as likely as any other, short words as likely as long ones.
-    _, begins, _ = masked_blocks(corpus, masker, 4000)
-    first, later = chosen[begins & maskable].mean(), chosen[~begins & maskable].mean()
-    assert abs(first - later) < 0.01
+    assert abs(chosen.sum() / maskable.sum() - 0.15) < 0.002
+    # Tokens of long words have the same chance.
+    first, later = chosen[begins & maskable].mean(), chosen[~begins].mean()
+    assert abs(first - later) < 0.006
 
 
 def test_eighty_ten_ten(corpus: TokenCorpus, masker: BlockMasker):

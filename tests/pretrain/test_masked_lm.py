@@ -103,7 +103,7 @@ def test_only_masked_positions_go_through_the_head(data: MaskedLMData):
 def test_going_on_takes_the_encoders_size_and_vocabulary(masked_lm: str, data: MaskedLMData):
     module = MaskedLMTraining("zh-small", encoder=masked_lm, steps=1)
     assert module.masked_lm.config.hidden_size == 32 and module.had_head
-    with pytest.raises(InputError, match="has its size"):
+    with pytest.raises(InputError, match="has its own size"):
         MaskedLMTraining("zh-small", encoder=masked_lm, layers=2, steps=1)
     with pytest.raises(InputError, match="a new encoder needs"):
         MaskedLMTraining("zh-small", steps=1)

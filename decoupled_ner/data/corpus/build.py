@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -86,6 +87,7 @@ def prepare_corpus(
         "tokenizer_sha256": hashlib.sha256(backend.encode()).hexdigest(),
         "vocabulary_size": len(tokenizer),
         **{name: value for name, value in asdict(settings).items() if name != "tokenizer"},
+        "segmenter_version": version("ltp" if settings.segmenter == "ltp" else "jieba"),
         "version": _VERSION,
     }
     # A file under another name is the same text.

@@ -35,9 +35,10 @@ class BlockMasker:
     """Masks a share of the tokens of each block: 80% of them become ``[MASK]``, 10% a random
     token, 10% stay (Devlin et al. 2019, 3.1).
 
-    Words are taken in random order until the share is reached; the last one is taken with the
-    probability that makes the share exact on average. Special tokens, ``[UNK]`` among them, are
-    never masked. What is masked depends on the seed and the block's number alone.
+    Words are taken in random order until the share is reached; those at the border are taken with
+    a probability that gives every token, of long words and of short ones, the same chance. Special
+    tokens, ``[UNK]`` among them, are never masked. What is masked depends on the seed and the
+    block's number alone.
 
     Args:
         tokenizer: of the blocks.
@@ -94,9 +95,10 @@ class BlockMasker:
         size = np.bincount(flat.ravel(), minlength=rows * length)
         first = np.full(rows * length, length)
         np.minimum.at(first, flat.ravel(), rank.ravel())
-        reach = first.reshape(rows, length) + uniforms(self.seed, 2, numbers, length) * (
-            size.reshape(rows, length)
-        )
+        # A word of s of M tokens begins at ranks up to M - s. Taken with probability 1/2 - share
+        # at the border, and more or less up to s/2 before and behind it, it has the chance `share`.
+        border = uniforms(self.seed, 2, numbers, length) - 0.5 + self.share
+        reach = first.reshape(rows, length) + border * size.reshape(rows, length)
         budget = self.share * maskable.sum(axis=1, keepdims=True)
         chosen: Flags = maskable & np.take_along_axis(reach < budget, word, axis=1)
         return chosen
