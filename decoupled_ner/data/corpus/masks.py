@@ -35,10 +35,10 @@ class BlockMasker:
     """Masks a share of the tokens of each block: 80% of them become ``[MASK]``, 10% a random
     token, 10% stay (Devlin et al. 2019, 3.1).
 
-    Words are taken in random order until the share is reached; those at the border are taken with
-    a probability that gives every token, of long words and of short ones, the same chance. Special
-    tokens, ``[UNK]`` among them, are never masked. What is masked depends on the seed and the
-    block's number alone.
+    Words are put in random order, as a ring, and those that begin in a stretch of it are taken, so
+    that every token, of long words and of short ones, has the same chance, and each block about as
+    many masks. Special tokens, ``[UNK]`` among them, are never masked. What is masked depends on
+    the seed and the block's number alone.
 
     Args:
         tokenizer: of the blocks.
@@ -92,13 +92,12 @@ class BlockMasker:
         rank = np.empty_like(order)
         np.put_along_axis(rank, order, np.arange(length)[None].repeat(rows, 0), axis=1)
         flat = word + np.arange(rows)[:, None] * length
-        size = np.bincount(flat.ravel(), minlength=rows * length)
         first = np.full(rows * length, length)
         np.minimum.at(first, flat.ravel(), rank.ravel())
-        # A word of s of M tokens begins at ranks up to M - s. Taken with probability 1/2 - share
-        # at the border, and more or less up to s/2 before and behind it, it has the chance `share`.
-        border = uniforms(self.seed, 2, numbers, length) - 0.5 + self.share
-        reach = first.reshape(rows, length) + border * size.reshape(rows, length)
-        budget = self.share * maskable.sum(axis=1, keepdims=True)
-        chosen: Flags = maskable & np.take_along_axis(reach < budget, word, axis=1)
+        count = np.maximum(1, maskable.sum(axis=1, keepdims=True))  # (B, 1)
+        # As a ring turned at random, every word begins at every rank with the same probability.
+        turn = (uniforms(self.seed, 2, numbers, 1) * count).astype(np.int64)
+        begin = (first.reshape(rows, length) + turn) % count
+        within = begin + uniforms(self.seed, 5, numbers, length) < self.share * count
+        chosen: Flags = maskable & np.take_along_axis(within, word, axis=1)
         return chosen
