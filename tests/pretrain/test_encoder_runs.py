@@ -22,7 +22,8 @@ from decoupled_ner.cli import main
 from decoupled_ner.models.encoder import load_encoder, load_tokenizer
 from pretrain.corpus_text import write_text
 
-pytestmark = pytest.mark.slow
+# A whole run meets warnings that libraries have for each other.
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
 SETTINGS = """
 data: {batch_size: 8, block_length: 32, held_out: 0.1, validation_blocks: 20}
