@@ -125,8 +125,9 @@ class StepResumePoint(ResumePoint):
 
     def on_train_batch_end(self, trainer: pl.Trainer, *arguments: Any) -> None:
         super().on_train_batch_end(trainer, *arguments)
-        accumulated = trainer.fit_loop.epoch_loop.batch_progress.current.processed
-        if trainer.should_stop and accumulated % trainer.accumulate_grad_batches == 0:
+        progress: Any = trainer.fit_loop.epoch_loop.batch_progress.current
+        whole_step = progress.processed % trainer.accumulate_grad_batches == 0
+        if trainer.should_stop and whole_step:
             path = _folder(trainer) / f"{self.CHECKPOINT_NAME_LAST}.ckpt"
             trainer.save_checkpoint(path, weights_only=False)
 

@@ -112,7 +112,7 @@ class MaskedLMData(TrainingData):
         progress = trainer.fit_loop.epoch_loop.batch_progress.current
         return EndlessLoader(
             self.training_batches(trainer.global_rank, trainer.world_size),
-            lambda: progress.processed,
+            lambda: progress.processed,  # type: ignore[attr-defined]
             self.num_workers,
         )
 

@@ -76,7 +76,8 @@ class Throughput(Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any
     ) -> None:
         self._batches += 1
-        if self._batches < trainer.log_every_n_steps * trainer.accumulate_grad_batches:
+        every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]
+        if self._batches < every * trainer.accumulate_grad_batches:
             return
         if torch.cuda.is_available():
             torch.cuda.synchronize()

@@ -78,11 +78,9 @@ def uniforms(seed: int, draw: int, rows: Ids, columns: int) -> Floats:
         columns: at most 2^20.
     """
     key = _mix(np.array([(seed << 8 | draw) & 0xFFFF_FFFF_FFFF_FFFF], np.uint64))
-    counter = (rows.astype(np.uint64)[:, None] << np.uint64(20)) + np.arange(
-        columns, dtype=np.uint64
-    )
-    mixed: Floats = (_mix(_mix(counter) ^ key) >> np.uint64(11)) * 2.0**-53
-    return mixed
+    place = (rows[:, None] << 20) + np.arange(columns)
+    random = _mix(_mix(place.astype(np.uint64)) ^ key) >> np.uint64(11)
+    return random.astype(np.float64) * 2.0**-53
 
 
 def _mix(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
