@@ -76,7 +76,9 @@ class BaseTraining(pl.LightningModule, ABC):
                 {"params": group, "lr": lr, "weight_decay": decay}
                 for (lr, decay), group in groups.items()
             ],
-            fused=True,  # one pass over each weight
+            # One pass over each weight. It would unscale fp16's gradients by itself, before
+            # they can be clipped.
+            fused=self.trainer.precision != "16-mixed",
             **self.adam_settings,
         )
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self.rate_by_step())
@@ -91,8 +93,8 @@ class BaseTraining(pl.LightningModule, ABC):
         gradient_clip_val: float | None = None,
         gradient_clip_algorithm: str | None = None,
     ) -> None:
-        # Under mixed precision Lightning refuses to clip the gradients of a fused optimiser. Only
-        # float16, whose gradients it would scale, gives a reason to.
+        # Under mixed precision Lightning refuses to clip the gradients of a fused optimiser, for
+        # which only float16 gives a reason.
         if gradient_clip_val:
             norm = torch.nn.utils.clip_grad_norm_(self.parameters(), gradient_clip_val)
             self.log("train/gradient_norm", norm)

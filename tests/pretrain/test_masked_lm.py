@@ -38,12 +38,14 @@ def training(**settings: object) -> MaskedLMTraining:
     return MaskedLMTraining("zh-small", **{**sizes, **settings})
 
 
-def fit(module: MaskedLMTraining, data: MaskedLMData, folder: Path) -> dict[str, float]:
+def fit(
+    module: MaskedLMTraining, data: MaskedLMData, folder: Path, precision: str = "32-true"
+) -> dict[str, float]:
     trainer = pl.Trainer(
         default_root_dir=folder, max_epochs=-1, accelerator="cpu", logger=False,
         enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
         use_distributed_sampler=False, num_sanity_val_steps=0, limit_val_batches=0,
-        gradient_clip_val=1.0, inference_mode=False,
+        gradient_clip_val=1.0, inference_mode=False, precision=precision,
     )  # fmt: skip
     (folder / "checkpoints").mkdir(exist_ok=True)
     trainer.fit(module, data)
@@ -69,6 +71,21 @@ def test_an_encoder_that_goes_on_learns_the_text(data: MaskedLMData, tmp_path: P
     before, after = scores(1, 0.0), scores(30, 5e-4)
     assert after["dev/mlm_accuracy"] > before["dev/mlm_accuracy"] + 0.1
     assert after["dev/mlm"] < before["dev/mlm"] - 1
+
+
+def test_gradients_are_clipped_under_mixed_precision(data: MaskedLMData, tmp_path: Path):
+    module = training(steps=2, lr=0.0)
+    norms: list[float] = []
+
+    class Watch(pl.Callback):
+        def on_before_zero_grad(self, *_: object) -> None:
+            gradients = [p.grad for p in module.parameters() if p.grad is not None]
+            norms.extend([float(torch.nn.utils.get_total_norm(gradients))] if gradients else [])
+
+    callbacks = module.configure_callbacks
+    module.configure_callbacks = lambda: [*callbacks(), Watch()]  # type: ignore[method-assign]
+    fit(module, data, tmp_path, "bf16-mixed")
+    assert norms and max(norms) == pytest.approx(1.0, abs=1e-3)
 
 
 def test_the_saved_model_gives_the_same_logits(data: MaskedLMData, tmp_path: Path):
