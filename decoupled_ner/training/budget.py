@@ -144,6 +144,9 @@ class BudgetProgressBar(RichProgressBar):
         end = module.schedule.end
         return math.inf if end is None else end * self.trainer.accumulate_grad_batches
 
+    def _get_train_description(self, current_epoch: int) -> str:
+        return "Training"  # not "Epoch 0/-2": there is one, without end
+
 
 def _folder(trainer: pl.Trainer) -> Path:
     return Path(trainer.default_root_dir) / "checkpoints"
