@@ -12,9 +12,11 @@ MODEL ?= bert-crf
 SYSTEMS ?= bert-fc,bert-crf,decoupled
 SEEDS ?= 1,2,3
 SOURCES ?=
+RECIPE ?= small
+START ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo unify tagger compare augment embeddings gazetteers distant pretrain-mention pretrain-context test check format results clean
+.PHONY: help setup demo unify tagger compare augment embeddings gazetteers distant pretrain-encoder pretrain-mention pretrain-context test check format results clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 20
@@ -53,6 +55,9 @@ gazetteers: setup ## build runs/gazetteer from the seed dictionaries, or from SO
 
 distant: setup ## label raw text with runs/gazetteer: TEXT=news.txt DISTANT=runs/distant
 	$(BIN)/decoupled-ner distant label --text $(TEXT) --gazetteer runs/gazetteer --output $(DISTANT)
+
+pretrain-encoder: setup ## an encoder from raw text: TEXT='a.txt b.txt.xz' RECIPE=small, or one that goes on: START=zh-small RECIPE=adapt
+	$(BIN)/decoupled-ner pretrain encoder $(RECIPE) $(foreach file,$(TEXT),--text $(file)) $(if $(START),--encoder $(START)) --seed $(SEED) $(ARGS)
 
 pretrain-mention: setup ## stage 1, from dictionaries: GAZETTEER=folder, by default gazetteers/seed
 	$(BIN)/decoupled-ner pretrain mention --encoder $(ENCODER) $(if $(GAZETTEER),--gazetteer $(GAZETTEER)) --seed $(SEED) $(ARGS)

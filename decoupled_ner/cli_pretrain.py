@@ -26,14 +26,23 @@ ResumeOption = Annotated[str | None, typer.Option("--ckpt_path", help="'last' re
 _NameOption = Annotated[str | None, typer.Option(help="Of the run's folder under runs/pretrain.")]
 
 
-def training_run(context: typer.Context, encoder: str, seed: int, ckpt_path: str | None) -> Run:
+def training_run(
+    context: typer.Context,
+    encoder: str,
+    seed: int,
+    ckpt_path: str | None,
+    points: tuple[str, ...] = ("last",),
+) -> Run:
     """What a command that trains was given.
+
+    Args:
+        points: the states that a run can go on from.
 
     Raises:
         InputError: a wrong ``--ckpt_path``, or what training needs is not installed.
     """
-    if ckpt_path not in (None, "last"):
-        raise InputError(f"--ckpt_path takes 'last', not {ckpt_path!r}")
+    if ckpt_path is not None and ckpt_path not in points:
+        raise InputError(f"--ckpt_path takes {' or '.join(map(repr, points))}, not {ckpt_path!r}")
     try:
         import jsonargparse  # noqa: F401
         import pytorch_lightning  # noqa: F401
@@ -43,7 +52,51 @@ def training_run(context: typer.Context, encoder: str, seed: int, ckpt_path: str
         ) from error
     from decoupled_ner.training.launch import Run
 
-    return Run(encoder, seed, ckpt_path == "last", context.args)
+    return Run(encoder, seed, ckpt_path is not None, context.args)
+
+
+@pretrain_app.command("encoder", context_settings=LIGHTNING)
+def encoder_stage(
+    context: typer.Context,
+    recipe: Annotated[
+        str, typer.Argument(help="tiny, small, medium, base, adapt, or a YAML file.")
+    ],
+    text: Annotated[
+        list[str], typer.Option(help="A text file, a text a line, .xz or .gz or plain; repeatable.")
+    ],
+    encoder: Annotated[
+        str | None, typer.Option(help="Go on from this one; by default a new encoder is made.")
+    ] = None,
+    vocabulary: Annotated[
+        str | None,
+        typer.Option(help="A tokenizer's folder, hub id or vocab.txt; by default one is trained."),
+    ] = None,
+    name: _NameOption = None,
+    seed: SeedOption = 1,
+    ckpt_path: Annotated[
+        str | None,
+        typer.Option(
+            "--ckpt_path", help="'last' resumes the run, 'stable' from where its decay began."
+        ),
+    ] = None,
+    finish: Annotated[
+        bool, typer.Option("--finish", help="Resume, begin the decay now, and end.")
+    ] = False,
+) -> None:
+    """Encoder pre-training: a masked language model on raw text, whole words masked.
+
+    Further options are LightningCLI's and override the recipe, e.g. --model.minutes 60 or
+    --model.piece_minutes 9 or --data.block_length 256 or --trainer.accumulate_grad_batches 4.
+    """
+    if finish and ckpt_path not in (None, "last"):
+        raise InputError("--finish goes on from the newest state: leave out --ckpt_path")
+    point = "last" if finish else ckpt_path
+    run = training_run(context, encoder or "scratch", seed, point, ("last", "stable"))
+    from decoupled_ner.training.pretrain_encoder import pretrain_encoder
+
+    pretrain_encoder(
+        recipe, run, text, vocabulary, name, finish=finish, from_stable=ckpt_path == "stable"
+    )
 
 
 @pretrain_app.command("mention", context_settings=LIGHTNING)

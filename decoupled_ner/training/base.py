@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 import pytorch_lightning as pl
 import torch
@@ -27,6 +28,9 @@ class BaseTraining(pl.LightningModule, ABC):
         warmup: share of all steps in which the rate rises from 0.
         seed: of dropout.
     """
+
+    #: AdamW's further settings.
+    adam_settings: ClassVar[dict[str, Any]] = {}
 
     def __init__(self, lr: float, weight_decay: float, warmup: float, seed: int) -> None:
         super().__init__()
@@ -56,6 +60,11 @@ class BaseTraining(pl.LightningModule, ABC):
         """The peak rate of a parameter."""
         return self.lr
 
+    def rate_by_step(self) -> Callable[[int], float]:
+        """The share of the peak rate at each step."""
+        steps = self.training_data.optimizer_steps()
+        return lambda step: warmup_linear(step, steps, round(self.warmup * steps))
+
     def configure_optimizers(self) -> Any:
         groups: dict[tuple[float, float], list[nn.Parameter]] = {}
         for name, parameter in self.named_parameters():
@@ -70,11 +79,9 @@ class BaseTraining(pl.LightningModule, ABC):
             # One pass over each weight. It would unscale fp16's gradients by itself, before
             # they can be clipped.
             fused=self.trainer.precision != "16-mixed",
+            **self.adam_settings,
         )
-        steps = self.training_data.optimizer_steps()
-        schedule = torch.optim.lr_scheduler.LambdaLR(
-            optimizer, lambda step: warmup_linear(step, steps, round(self.warmup * steps))
-        )
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self.rate_by_step())
         return {
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": schedule, "interval": "step"},
@@ -93,7 +100,8 @@ class BaseTraining(pl.LightningModule, ABC):
         if gradient_clip_algorithm == "value":
             nn.utils.clip_grad_value_(self.parameters(), gradient_clip_val)
         else:
-            nn.utils.clip_grad_norm_(self.parameters(), gradient_clip_val)
+            norm = nn.utils.clip_grad_norm_(self.parameters(), gradient_clip_val)
+            self.log("train/gradient_norm", norm)
 
     def facts(self) -> dict[str, Any]:
         """What a result says of this run beside its scores."""

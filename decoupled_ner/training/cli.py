@@ -7,7 +7,7 @@ import logging
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytorch_lightning as pl
 import torch
@@ -86,6 +86,12 @@ def _quiet() -> None:
     warnings.filterwarnings("ignore", ".*is not supported by the model summary")
 
 
+def link_seeds(parser: LightningArgumentParser) -> None:
+    """One seed for model and data."""
+    for group in ("model", "data"):
+        parser.link_arguments("seed_everything", f"{group}.seed", compute_fn=int)
+
+
 class TrainingCLI(LightningCLI):
     """``fit`` with the encoder, the labels and the seed given once.
 
@@ -95,6 +101,8 @@ class TrainingCLI(LightningCLI):
         folder: the run's; checkpoints, logs and ``config.yaml`` go there.
         arguments: as on the command line, a recipe's ``--config`` first.
     """
+
+    progress_bar: ClassVar[type[RichProgressBar]] = RichProgressBar
 
     def __init__(
         self,
@@ -159,8 +167,7 @@ class TrainingCLI(LightningCLI):
         for name in ("max_mention_tokens", "max_context_tokens"):
             if name in inspect.signature(self._data_class).parameters:
                 parser.link_arguments(f"model.{name}", f"data.{name}")
-        for group in ("model", "data"):
-            parser.link_arguments("seed_everything", f"{group}.seed", compute_fn=int)
+        link_seeds(parser)
 
     def before_fit(self) -> None:
         """Only now, when every argument has turned out to be right, is an earlier run moved."""
@@ -175,7 +182,7 @@ class TrainingCLI(LightningCLI):
         self, config: dict[str, object], callbacks: list[Callback]
     ) -> pl.Trainer:
         if config.get("enable_progress_bar") is not False:
-            callbacks.append(RichProgressBar(leave=True))
+            callbacks.append(self.progress_bar(leave=True))
         if self.selects_on_dev:
             callbacks.append(self.best)
         if not self.datamodule.validates:

@@ -63,7 +63,7 @@ class TrainingData(pl.LightningDataModule, ABC):
         batches = min(batches, limit) if isinstance(limit, int) else int(batches * limit)
         return math.ceil(batches / trainer.accumulate_grad_batches) * trainer.max_epochs
 
-    def train_dataloader(self) -> ResumableLoader:
+    def train_dataloader(self) -> DataLoader[Any]:
         trainer = self.trainer
         assert trainer is not None
         batches = self.training_batches(trainer.global_rank, trainer.world_size)

@@ -148,6 +148,7 @@ def train(
     run: Run,
     start: Start | None = None,
     finish: Finish | None = None,
+    cli_class: type[TrainingCLI] = TrainingCLI,
 ) -> Path | None:
     """Train, then ``finish``: by default as an entity recogniser, which is saved and tested.
 
@@ -155,6 +156,7 @@ def train(
         system: the name of what is trained.
         arguments: LightningCLI's, the recipe's ``--config`` first; the run's own override them.
         start: where the encoder comes from, if not from itself.
+        cli_class: with the options and links of these classes.
 
     Returns:
         The run's folder; None in a process that only helped.
@@ -169,7 +171,7 @@ def train(
     started = time.monotonic()
     resuming = ["--ckpt_path=last"] if run.resume else []
     seed = f"--seed_everything={run.seed}"
-    cli = TrainingCLI(
+    cli = cli_class(
         model_class, data_class, folder, [*arguments, seed, *resuming, *run.arguments], run.resume
     )
     if not cli.trainer.is_global_zero:

@@ -11,7 +11,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 from torchmetrics import Metric
-from transformers import PreTrainedModel
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from decoupled_ner.metrics import Counts, scores
 from decoupled_ner.models.encoder import load_tokenizer, quiet_transformers
@@ -82,14 +82,26 @@ class StageOneTraining(BaseTraining, ABC):
 
     def save_encoder(self, folder: Path) -> None:
         """Write weights, configuration and tokenizer beside, then rename."""
-        fresh = folder.with_name(f".{folder.name}.new")
-        shutil.rmtree(fresh, ignore_errors=True)
-        with quiet_transformers():
-            self.model.masked_lm.save_pretrained(fresh)
-            self.tokenizer.save_pretrained(fresh)
-        if folder.exists():
-            shutil.rmtree(folder)
-        fresh.rename(folder)
+        save_masked_lm(self.model.masked_lm, self.tokenizer, folder)
+
+
+def save_masked_lm(
+    masked_lm: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    folder: Path,
+    card: str | None = None,
+) -> None:
+    """Write weights, configuration, tokenizer and a README beside, then rename."""
+    fresh = folder.with_name(f".{folder.name}.new")
+    shutil.rmtree(fresh, ignore_errors=True)
+    with quiet_transformers():
+        masked_lm.save_pretrained(fresh)
+        tokenizer.save_pretrained(fresh)
+    if card is not None:
+        (fresh / "README.md").write_text(card, encoding="utf-8")
+    if folder.exists():
+        shutil.rmtree(folder)
+    fresh.rename(folder)
 
 
 class TypeF1(Metric):

@@ -11,10 +11,15 @@ from pytorch_lightning.cli import LightningArgumentParser
 
 from decoupled_ner.candidates import JiebaNouns
 from decoupled_ner.locations import find_recipe, recipe_folder
+from decoupled_ner.training.budget import StepResumePoint
 from decoupled_ner.training.context import ContextData, ContextTraining
+from decoupled_ner.training.masked_lm import MaskedLMTraining
+from decoupled_ner.training.masked_lm_data import MaskedLMData
 from decoupled_ner.training.mention import MentionData, MentionTraining
 
-RECIPES = sorted(recipe_folder("pretrain").glob("*.yaml"))
+EVERY = sorted(recipe_folder("pretrain").glob("*.yaml"))
+ENCODERS = [path for path in EVERY if path.stem.startswith("encoder-")]
+RECIPES = [path for path in EVERY if path not in ENCODERS]
 CLASSES = {"mention": (MentionTraining, MentionData), "context": (ContextTraining, ContextData)}
 
 
@@ -41,6 +46,39 @@ def test_recipe_parses(path: Path):
         for name in ("possible_names", "outside_regions"):
             if name in recipe.get("data", {}):
                 assert config.data[name].class_path.endswith(JiebaNouns.__name__)
+
+
+@pytest.mark.parametrize("path", ENCODERS, ids=lambda path: path.stem)
+def test_encoder_recipe_parses(path: Path):
+    recipe = yaml.safe_load(path.read_text())
+    parser = LightningArgumentParser()
+    parser.add_lightning_class_args(MaskedLMTraining, "model")
+    parser.add_lightning_class_args(MaskedLMData, "data")
+    parser.add_lightning_class_args(StepResumePoint, "resume_point")
+    given = {key: recipe.get(key, {}) for key in ("model", "data", "resume_point")}
+    given["model"] |= {"vocabulary": "zh-small"}
+    given["data"] |= {"text": ["raw.txt"]}
+    given["resume_point"] |= {"dirpath": "checkpoints"}
+    config = parser.parse_object(given)
+    assert config.model.steps > 2 * config.model.warmup_steps
+    assert recipe["trainer"]["max_epochs"] == -1  # the budget ends the run
+    assert recipe["trainer"]["val_check_interval"] <= config.model.steps
+    if path.stem != "encoder-adapt":
+        assert config.model.hidden_size % config.model.heads == 0
+
+
+def test_sizes_of_encoders():
+    sizes = {}
+    for path in ENCODERS:
+        model = yaml.safe_load(path.read_text())["model"]
+        sizes[path.stem] = (model.get("layers"), model.get("hidden_size"))
+    assert sizes == {
+        "encoder-adapt": (None, None),
+        "encoder-tiny": (2, 64),
+        "encoder-small": (6, 320),
+        "encoder-medium": (12, 512),
+        "encoder-base": (12, 768),
+    }
 
 
 @pytest.mark.parametrize(("stage", "batch"), [("mention", 128), ("context", 64)])

@@ -1,0 +1,90 @@
+"""Blocks of one length out of a stream of tokens: no padding, no token lost, in random order."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from decoupled_ner.data.corpus.store import Flags, Ids, TokenStream
+from decoupled_ner.types import InputError
+
+Floats = NDArray[np.float64]
+
+
+class PackedBlocks:
+    """``[CLS]``, a stretch of the stream, ``[SEP]``: endless blocks, pass after pass.
+
+    A pass cuts the whole stream, taken as a ring, into stretches that follow each other, and
+    shuffles them. Where it begins to cut is drawn for each pass, so that texts are cut elsewhere
+    each time. Only its last stretch may reach into its first. A block depends on the seed and its
+    number alone.
+
+    Args:
+        stream: at least one block's content long.
+        length: tokens of a block, the two special tokens included.
+        cls, sep: ids.
+        seed: of the order and the cuts.
+
+    Raises:
+        InputError: the stream is shorter than a block.
+    """
+
+    def __init__(self, stream: TokenStream, length: int, cls: int, sep: int, seed: int) -> None:
+        self.stream, self.content = stream, length - 2
+        if length < 8 or len(stream) < self.content:
+            raise InputError(
+                f"{len(stream):,} tokens in {stream.path.name} don't fill a block of {length}:"
+                " give more text"
+            )
+        self.cls, self.sep, self.seed = cls, sep, seed
+        self.per_pass = -(-len(stream) // self.content)
+        self._passes: dict[int, Ids] = {}
+
+    def read(self, numbers: Ids) -> tuple[Ids, Flags]:
+        """Blocks by number, (B,), counted through all passes → ids and where words begin, (B, L)
+        each. A stretch begins a word whatever was cut before it; so do special tokens."""
+        passes, places = np.divmod(numbers, self.per_pass)
+        starts = np.empty_like(numbers)
+        for number in np.unique(passes):
+            here = passes == number
+            starts[here] = self._starts(int(number))[places[here]]
+        content, begins = self.stream.read(starts, self.content)
+        ids = np.pad(content, ((0, 0), (1, 1)))
+        ids[:, 0], ids[:, -1] = self.cls, self.sep
+        begins = np.pad(begins, ((0, 0), (1, 1)), constant_values=True)
+        begins[:, 1] = True
+        return ids, begins
+
+    def _starts(self, number: int) -> Ids:
+        """Where the stretches of a pass begin, shuffled."""
+        if number not in self._passes:
+            rng = np.random.default_rng((self.seed, number))
+            first = rng.integers(len(self.stream))
+            self._passes = {n: s for n, s in self._passes.items() if n == number - 1}
+            self._passes[number] = (first + rng.permutation(self.per_pass) * self.content) % len(
+                self.stream
+            )
+        return self._passes[number]
+
+
+def uniforms(seed: int, draw: int, rows: Ids, columns: int) -> Floats:
+    """Random numbers in [0, 1) that depend on their place alone, (B, columns).
+
+    SplitMix64 (Steele, Lea and Flood 2014) as a hash of a counter: any row can be had at any time.
+
+    Args:
+        draw: numbers of different draws have nothing to do with each other.
+        rows: (B,), from 0.
+        columns: at most 2^20.
+    """
+    key = _mix(np.array([(seed << 8 | draw) & 0xFFFF_FFFF_FFFF_FFFF], np.uint64))
+    place = (rows[:, None] << 20) + np.arange(columns)
+    random = _mix(_mix(place.astype(np.uint64)) ^ key) >> np.uint64(11)
+    return random.astype(np.float64) * 2.0**-53
+
+
+def _mix(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    x = x + np.uint64(0x9E3779B97F4A7C15)
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))

@@ -1,0 +1,199 @@
+"""From text files to a `TokenCorpus`, made once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from tokenizers import Encoding
+from transformers import PreTrainedTokenizerBase
+
+from decoupled_ner.candidates.words import Segmenter, Words, check_segmenter, segmenter_named
+from decoupled_ner.data.corpus.once import Progress, made_once
+from decoupled_ner.data.corpus.store import (
+    HELD_OUT,
+    MANIFEST,
+    TRAIN,
+    Flags,
+    Ids,
+    Packing,
+    TokenCorpus,
+)
+from decoupled_ner.data.distant.engines import run
+from decoupled_ner.data.distant.texts import Block, TextFile, paragraphs, read_blocks, text_files
+from decoupled_ner.data.files import sha256_of
+from decoupled_ner.data.mentions import is_held_out
+from decoupled_ner.models.encoder import load_tokenizer, plain_tokenizer
+from decoupled_ner.types import InputError
+
+_VERSION = 1
+_BLOCK_BYTES = 1 << 20
+_TEXTS_TOGETHER = 256
+
+
+@dataclass(frozen=True, slots=True)
+class CorpusSettings:
+    """What a corpus is made with, beside its texts.
+
+    Attributes:
+        tokenizer: hub id or directory.
+        segmenter: whose words are masked as a whole, ``jieba``, ``lac`` or ``ltp``.
+        segmenter_model: a folder or a hub id, for ``ltp``.
+        held_out: share of the texts, chosen by their hash, that is never trained on.
+    """
+
+    tokenizer: str
+    segmenter: str = "jieba"
+    segmenter_model: str | None = None
+    held_out: float = 0.002
+
+
+def prepare_corpus(
+    texts: Sequence[str | Path],
+    settings: CorpusSettings,
+    processes: int | None = None,
+    progress: Progress | None = None,
+) -> TokenCorpus:
+    """Tokenise text files into ``runs/corpora/KEY``, or find there what was made of the same texts
+    with the same tokenizer and segmenter.
+
+    With several processes a script needs the usual ``if __name__ == "__main__":``.
+
+    Args:
+        texts: UTF-8 files, ``.xz`` or ``.gz`` or plain, in which each line is a text; of
+            ``.jsonl`` files the field ``text`` of each line.
+        processes: how many work at a time; None for one a core.
+
+    Raises:
+        InputError: a text can't be read, or the tokenizer or segmenter can't be loaded.
+    """
+    check_segmenter(settings.segmenter, settings.segmenter_model)
+    if not 0 <= settings.held_out < 1:
+        raise InputError(f"held_out={settings.held_out} must be in [0, 1)")
+    files = text_files(texts)
+    tokenizer = load_tokenizer(settings.tokenizer)
+    backend = plain_tokenizer(tokenizer).to_str()
+    checksums = {file.name: sha256_of(file.path) for file in files}
+    described: dict[str, Any] = {
+        "texts": checksums,
+        "tokenizer_sha256": hashlib.sha256(backend.encode()).hexdigest(),
+        "vocabulary_size": len(tokenizer),
+        **{name: value for name, value in asdict(settings).items() if name != "tokenizer"},
+        "segmenter_version": version("ltp" if settings.segmenter == "ltp" else "jieba"),
+        "version": _VERSION,
+    }
+    # A file under another name is the same text.
+    inputs = {**described, "texts": list(checksums.values())}
+    total = sum(file.path.stat().st_size for file in files)
+    workers = min(processes or len(os.sched_getaffinity(0)), -(-total // _BLOCK_BYTES) or 1)
+
+    def make(folder: Path) -> None:
+        counts = _write(folder, files, Tokenise(settings), workers, total, progress)
+        manifest = json.dumps({**described, **counts}, ensure_ascii=False, indent=2)
+        (folder / MANIFEST).write_text(manifest + "\n", encoding="utf-8")
+
+    return TokenCorpus.load(made_once("corpora", inputs, make))
+
+
+class TokenisedBlock(NamedTuple):
+    """The packed tokens of a block's training and held-out texts, how many texts each has, and how
+    far the files are read."""
+
+    packed: tuple[Any, Any]
+    texts: tuple[int, int]
+    position: int
+
+
+def _write(
+    folder: Path,
+    files: Iterable[TextFile],
+    work: Tokenise,
+    processes: int,
+    total: int,
+    progress: Progress | None,
+) -> dict[str, int]:
+    """Write the two streams and return the counts."""
+    texts, tokens = [0, 0], [0, 0]
+    with (folder / TRAIN).open("wb") as train, (folder / HELD_OUT).open("wb") as held_out:
+        for block in run(files, _blocks, work, processes=processes):
+            for part, file in enumerate((train, held_out)):
+                file.write(block.packed[part].tobytes())
+                texts[part] += block.texts[part]
+                tokens[part] += len(block.packed[part])
+            if progress:
+                progress(block.position, total, "preparing the text")
+    return {
+        "train_texts": texts[0],
+        "held_out_texts": texts[1],
+        "train_tokens": tokens[0],
+        "held_out_tokens": tokens[1],
+    }
+
+
+def _blocks(file: TextFile) -> Iterable[Block]:
+    return read_blocks(file, _BLOCK_BYTES)
+
+
+@dataclass(frozen=True)
+class Tokenise:
+    """Turns a block of text into packed tokens; what it needs is loaded in each process."""
+
+    settings: CorpusSettings
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"settings": self.settings}
+
+    @cached_property
+    def _tokenizer(self) -> PreTrainedTokenizerBase:
+        return load_tokenizer(self.settings.tokenizer)
+
+    @cached_property
+    def _segmenter(self) -> Segmenter:
+        return segmenter_named(self.settings.segmenter, self.settings.segmenter_model)
+
+    def __call__(self, block: Block) -> TokenisedBlock:
+        texts = [text for _, _, text in paragraphs(block) if text.strip()]
+        parts: tuple[list[str], list[str]] = ([], [])
+        for text in texts:
+            parts[is_held_out(text, self.settings.held_out)].append(text)
+        packing = Packing.of(len(self._tokenizer))
+        train, held_out = (packing.pack(*self.tokens(part)) for part in parts)
+        return TokenisedBlock((train, held_out), (len(parts[0]), len(parts[1])), block.position)
+
+    def tokens(self, texts: Sequence[str]) -> tuple[Ids, Flags]:
+        """The tokens of all texts, ``[SEP]`` behind each, and whether a word begins at each, (N,).
+
+        A word is the segmenter's; one that ends inside a run of letters or digits goes on to the
+        run's end, so that no word of the vocabulary's is torn.
+        """
+        backend = plain_tokenizer(self._tokenizer)
+        sep = int(self._tokenizer.sep_token_id)
+        ids: list[Ids] = [np.zeros(0, np.int64)]
+        begins: list[Flags] = [np.zeros(0, np.bool_)]
+        for start in range(0, len(texts), _TEXTS_TOGETHER):
+            group = texts[start : start + _TEXTS_TOGETHER]
+            encoded = backend.encode_batch(group, add_special_tokens=False)
+            for encoding, words in zip(encoded, self._segmenter.words_batch(group), strict=True):
+                if encoding.ids:
+                    ids.append(np.array([*encoding.ids, sep], np.int64))
+                    begins.append(np.append(word_begins(encoding, words), True))
+        return np.concatenate(ids), np.concatenate(begins)
+
+
+def word_begins(encoding: Encoding, words: Words) -> Flags:
+    """Whether a segmenter's word begins at each token, (N,)."""
+    ends = np.array([word.end for word in words])
+    starts = np.array([start for start, _ in encoding.offsets])
+    segment = np.searchsorted(ends, starts, side="right")
+    piece_of = np.array(encoding.word_ids)  # the run of letters, or the ideograph
+    begins = np.ones(len(starts), np.bool_)
+    begins[1:] = (segment[1:] != segment[:-1]) & (piece_of[1:] != piece_of[:-1])
+    return begins

@@ -1,0 +1,43 @@
+"""Folders that are made once: found by a key of what they are made of, whole or not there."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from decoupled_ner.locations import runs_folder
+
+#: Called with how much is done, how much there is to do, and what is going on.
+Progress = Callable[[int, int, str], None]
+
+
+def made_once(kind: str, inputs: dict[str, Any], make: Callable[[Path], None]) -> Path:
+    """The folder ``runs/KIND/KEY`` that ``make`` fills.
+
+    It is filled under another name and renamed when complete; what a killed process left behind is
+    thrown away. Of several processes one makes it and the others wait.
+
+    Args:
+        inputs: all that the content depends on, as JSON; KEY is made of it.
+    """
+    content = json.dumps(inputs, sort_keys=True, ensure_ascii=False)
+    key = hashlib.sha256(content.encode()).hexdigest()[:16]
+    folder = runs_folder() / kind / key
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.with_name(f".{key}.lock")):
+        if not folder.is_dir():
+            fresh = folder.with_name(f".{key}.new")
+            shutil.rmtree(fresh, ignore_errors=True)
+            fresh.mkdir()
+            try:
+                make(fresh)
+                fresh.rename(folder)
+            finally:
+                shutil.rmtree(fresh, ignore_errors=True)
+    return folder

@@ -1,0 +1,185 @@
+"""Masked language modelling under Lightning: an encoder from scratch, or one that goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Callback
+from torch import Tensor
+from torch.nn import functional as F
+from torchmetrics import SumMetric
+
+from decoupled_ner.data.corpus import MaskedBlocks
+from decoupled_ner.data.corpus.masks import IGNORED
+from decoupled_ner.models.encoder import load_tokenizer
+from decoupled_ner.models.masked_lm import EncoderSize, new_masked_lm
+from decoupled_ner.models.stage1 import VocabularyHead, load_masked_lm
+from decoupled_ner.training.base import BaseTraining
+from decoupled_ner.training.budget import Budget
+from decoupled_ner.training.masked_lm_data import MaskedLMData
+from decoupled_ner.training.schedule import StableDecay
+from decoupled_ner.training.throughput import Throughput, flops_per_token
+from decoupled_ner.types import InputError
+
+
+class MaskedLMTraining(BaseTraining):
+    """Trains a masked language model; only masked positions go through the vocabulary head.
+
+    The loss of a step is the mean over all its masked tokens, whatever processes and parts
+    (gradient accumulation) they lie in.
+
+    Args:
+        vocabulary: hub id or directory of the tokenizer.
+        encoder: hub id, directory or bundled name to go on from; None for a new one.
+        layers, hidden_size, heads: of a new encoder, which needs them.
+        feed_forward: width, of a new encoder; four times ``hidden_size`` unless given.
+        max_positions, dropout: of a new encoder.
+        lr, weight_decay, seed: as in :class:`BaseTraining`.
+        warmup_steps: in which the rate rises; then it stays until the decay.
+        decay_share: of the run, at its end, in which the rate falls to 0.
+        steps: optimiser steps of the whole run.
+        minutes: of training of the whole run, in place of ``steps``.
+        piece_minutes: stop after so many minutes of this call, to go on later.
+        finish: of a run that is resumed, begin the decay now.
+        compile: compile the encoder, for a GPU.
+
+    Raises:
+        InputError: the encoder can't be loaded or made, or a setting is out of its range.
+    """
+
+    adam_settings: ClassVar[dict[str, Any]] = {"betas": (0.9, 0.98)}
+
+    def __init__(
+        self,
+        vocabulary: str,
+        encoder: str | None = None,
+        layers: int | None = None,
+        hidden_size: int | None = None,
+        heads: int | None = None,
+        feed_forward: int | None = None,
+        max_positions: int = 512,
+        dropout: float = 0.0,
+        lr: float = 1e-3,
+        weight_decay: float = 0.05,
+        warmup_steps: int = 500,
+        decay_share: float = 0.35,
+        steps: int | None = None,
+        minutes: float | None = None,
+        piece_minutes: float | None = None,
+        finish: bool = False,
+        compile: bool = False,
+        seed: int = 1,
+    ) -> None:
+        super().__init__(lr, weight_decay, 0.0, seed)
+        self.save_hyperparameters()
+        if steps is None and minutes is None:
+            raise InputError("how long? give --model.steps or --model.minutes")
+        self.schedule = StableDecay(warmup_steps, decay_share, None if minutes else steps)
+        self.budget = Budget(self.schedule, minutes, piece_minutes, finish)
+        self.tokenizer = load_tokenizer(vocabulary)
+        pl.seed_everything(seed, workers=True, verbose=False)
+        sizes = (layers, hidden_size, heads)
+        if encoder is not None:
+            if any(sizes):
+                raise InputError(
+                    f"{encoder} has its own size: leave out layers, hidden_size, heads"
+                )
+            self.masked_lm, self.had_head = load_masked_lm(encoder)
+        elif layers and hidden_size and heads:
+            width = feed_forward or 4 * hidden_size
+            size = EncoderSize(layers, hidden_size, heads, width, max_positions, dropout)
+            self.masked_lm, self.had_head = new_masked_lm(size, self.tokenizer), True
+        else:
+            raise InputError("a new encoder needs --model.layers, .hidden_size and .heads")
+        self.masked_lm.train()  # a loaded model has its dropout switched off
+        self._head = VocabularyHead(self.masked_lm)
+        if compile:
+            self.masked_lm.base_model.compile()
+        self.dev_loss, self.dev_right, self.dev_masked = SumMetric(), SumMetric(), SumMetric()
+
+    @property
+    def data(self) -> MaskedLMData:
+        """The data module of this run."""
+        module = self.training_data
+        assert isinstance(module, MaskedLMData)
+        return module
+
+    def rate_by_step(self) -> Callable[[int], float]:
+        return self.schedule.rate
+
+    def setup(self, stage: str) -> None:
+        positions = int(self.masked_lm.config.max_position_embeddings)
+        if self.data.block_length > positions:
+            raise InputError(
+                f"block_length={self.data.block_length}: the encoder reads {positions} tokens"
+            )
+
+    def configure_callbacks(self) -> Sequence[Callback]:
+        length, batch = self.data.block_length, self.data.batch_size
+        flops = flops_per_token(self.masked_lm, length, self.data.mask_share)
+        self.throughput = Throughput(flops, batch * length)
+        return [self.budget, self.throughput]
+
+    def on_fit_start(self) -> None:
+        # No buffer: DDP would spread the first process's count over all.
+        self._masked_in_step = torch.zeros((), device=self.device)
+        if self.trainer.is_global_zero and not self.had_head:
+            print("the encoder has no vocabulary head: a new one is trained", flush=True)
+
+    def forward(self, batch: MaskedBlocks) -> Tensor:
+        """The logits at the masked positions, (N, V) in float32. Blocks have no padding, so that
+        attention needs no mask and takes its fastest form."""
+        hidden: Tensor = self.masked_lm.base_model(batch.ids).last_hidden_state  # (B, L, H)
+        return self._head(hidden.flatten(0, 1)[batch.positions]).float()
+
+    def training_step(self, batch: MaskedBlocks, batch_idx: int) -> Tensor:
+        logits = self(batch)
+        loss = F.cross_entropy(logits, batch.targets, ignore_index=IGNORED, reduction="sum")
+        masked = (batch.targets != IGNORED).sum()
+        self._masked_in_step += masked
+        self.log("train/mlm", loss.detach() / masked, prog_bar=True)
+        # A sum: Lightning's division by the parts of a step and DDP's by the processes are undone.
+        return loss * (self.trainer.accumulate_grad_batches * self.trainer.world_size)
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        # Gradients of the sum become those of the mean over the masked tokens of the whole step.
+        if self.trainer.world_size > 1:
+            torch.distributed.all_reduce(self._masked_in_step)
+        gradients = [p.grad for p in self.parameters() if p.grad is not None]
+        torch._foreach_div_(gradients, self._masked_in_step.clamp(min=1))
+        self._masked_in_step.zero_()
+
+    def validation_step(self, batch: MaskedBlocks, batch_idx: int) -> None:
+        logits = self(batch)
+        counted = batch.targets != IGNORED
+        self.dev_loss.update(
+            F.cross_entropy(logits, batch.targets, ignore_index=IGNORED, reduction="sum")
+        )
+        self.dev_right.update(((logits.argmax(-1) == batch.targets) & counted).sum())
+        self.dev_masked.update(counted.sum())
+
+    def on_validation_epoch_end(self) -> None:
+        masked = self.dev_masked.compute()
+        self.log("dev/mlm", self.dev_loss.compute() / masked)
+        self.log("dev/mlm_accuracy", self.dev_right.compute() / masked, prog_bar=True)
+        for metric in (self.dev_loss, self.dev_right, self.dev_masked):
+            metric.reset()
+
+    def facts(self) -> dict[str, Any]:
+        data, trainer = self.data, self.trainer
+        step_tokens = data.batch_size * data.block_length * trainer.accumulate_grad_batches
+        tokens, seconds = self.budget.step * step_tokens, self.budget.seconds
+        return {
+            "corpus": data.corpus.manifest,
+            "finished": self.budget.finished,
+            "steps": self.budget.step,
+            "tokens_seen": tokens,
+            "epochs": tokens / len(data.corpus.train),
+            "train_seconds": seconds,
+            "tokens_per_second": tokens / seconds,
+            "mfu": self.throughput.latest.get("mfu"),
+            "parameters": sum(p.numel() for p in self.masked_lm.parameters()),
+        }

@@ -1,0 +1,224 @@
+"""Blocks of raw text with fresh masks, as batches that any number of processes share exactly."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.progress import Progress, TaskID
+from torch.utils.data import DataLoader, Sampler
+
+from decoupled_ner.data.corpus import (
+    BlockMasker,
+    CorpusSettings,
+    MaskedBlocks,
+    PackedBlocks,
+    TokenStream,
+    prepare_corpus,
+    prepare_vocabulary,
+)
+from decoupled_ner.data.corpus.once import Progress as ShowProgress
+from decoupled_ner.data.corpus.vocabulary import given_vocabulary
+from decoupled_ner.models.encoder import load_tokenizer
+from decoupled_ner.training.batches import Batches
+from decoupled_ner.training.datamodule import TrainingData, evaluation_loader
+from decoupled_ner.types import InputError
+
+
+class MaskedLMData(TrainingData):
+    """Text files as blocks of tokens, packed without padding and masked anew in every pass.
+
+    Vocabulary and token ids are made once (``runs/vocabularies``, ``runs/corpora``) and found again
+    by what they were made of.
+
+    Args:
+        text: files as :func:`decoupled_ner.data.corpus.prepare_corpus` reads them.
+        encoder: to go on from, with its vocabulary; None for one from scratch.
+        vocabulary: a tokenizer's folder, hub id or ``vocab.txt``; None to train one on the text.
+        vocabulary_size: of the one that is trained.
+        segmenter, segmenter_model, held_out: as in
+            :class:`decoupled_ner.data.corpus.CorpusSettings`.
+        processes: that prepare the text; None for one a core.
+        block_length: tokens of a block.
+        mask_share, whole_words: as in :class:`decoupled_ner.data.corpus.BlockMasker`.
+        validation_blocks: of the held-out text, at most.
+        batch_size, num_workers, seed: as in :class:`TrainingData`; items are blocks.
+
+    Raises:
+        InputError: a text can't be read or is too short, or a setting is out of its range.
+    """
+
+    selects_on_dev = False
+
+    def __init__(
+        self,
+        text: list[str],
+        encoder: str | None = None,
+        vocabulary: str | None = None,
+        vocabulary_size: int = 13000,
+        segmenter: str = "jieba",
+        segmenter_model: str | None = None,
+        held_out: float = 0.002,
+        processes: int | None = None,
+        block_length: int = 128,
+        mask_share: float = 0.15,
+        whole_words: float = 1.0,
+        validation_blocks: int = 1000,
+        batch_size: int = 64,
+        num_workers: int = 0,
+        seed: int = 1,
+    ) -> None:
+        if encoder and vocabulary:
+            raise InputError(f"{encoder} has its vocabulary: leave out --vocabulary")
+        console = Console(stderr=True)
+        with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+            tasks: dict[str, TaskID] = {}
+
+            def show(done: int, total: int, what: str) -> None:
+                if what not in tasks:
+                    tasks[what] = bar.add_task(what)
+                bar.update(tasks[what], completed=done, total=total)
+
+            self.vocabulary = encoder or _vocabulary(vocabulary, text, vocabulary_size, show)
+            settings = CorpusSettings(self.vocabulary, segmenter, segmenter_model, held_out)
+            self.corpus = prepare_corpus(text, settings, processes, show)
+        super().__init__(self.vocabulary, batch_size, num_workers, seed)
+        self.block_length, self.mask_share, self.whole_words = block_length, mask_share, whole_words
+        self.tokenizer = load_tokenizer(self.vocabulary)
+        held = len(self.corpus.held_out) // max(1, block_length - 2)
+        self.validation_blocks = min(validation_blocks, held)
+        self.training_batches(0, 1)  # shows what can't be used before a model is made
+
+    @property
+    def validates(self) -> bool:
+        return self.validation_blocks > 0
+
+    def items_per_epoch(self) -> int:
+        """Blocks of one pass through the text."""
+        return self.training_batches(0, 1).blocks.per_pass
+
+    def training_batches(self, rank: int, world_size: int) -> BlockBatches:
+        blocks = self._pack(self.corpus.train, self.seed)
+        return BlockBatches(
+            blocks, self._masker(self.seed), None, self.batch_size, self.seed, rank, world_size
+        )
+
+    def train_dataloader(self) -> EndlessLoader:
+        trainer = self.trainer
+        assert trainer is not None
+        progress = trainer.fit_loop.epoch_loop.batch_progress.current
+        return EndlessLoader(
+            self.training_batches(trainer.global_rank, trainer.world_size),
+            lambda: progress.processed,  # type: ignore[attr-defined]
+            self.num_workers,
+        )
+
+    def val_dataloader(self) -> DataLoader[MaskedBlocks]:
+        """Each rank's share of the held-out blocks, the same blocks and masks every time and for
+        every seed."""
+        trainer = self.trainer
+        assert trainer is not None
+        if self.validation_blocks < trainer.world_size:
+            raise InputError(f"only {self.validation_blocks} blocks are held out: raise held_out")
+        batches = BlockBatches(
+            self._pack(self.corpus.held_out, 0), self._masker(0), self.validation_blocks,
+            max(self.batch_size, trainer.world_size), 0, trainer.global_rank, trainer.world_size,
+        )  # fmt: skip
+        return evaluation_loader(batches)
+
+    def _pack(self, stream: TokenStream, seed: int) -> PackedBlocks:
+        cls, sep = int(self.tokenizer.cls_token_id), int(self.tokenizer.sep_token_id)
+        return PackedBlocks(stream, self.block_length, cls, sep, seed)
+
+    def _masker(self, seed: int) -> BlockMasker:
+        return BlockMasker(self.tokenizer, self.mask_share, self.whole_words, seed)
+
+
+def _vocabulary(given: str | None, text: list[str], size: int, progress: ShowProgress) -> str:
+    """The tokenizer's folder or hub id."""
+    if given is None:
+        return str(prepare_vocabulary(text, size, progress))
+    return str(given_vocabulary(Path(given))) if given.endswith(".txt") else given
+
+
+class BlockBatches(Batches):
+    """Blocks as :class:`MaskedBlocks`: the first ``count`` of a stream, or without end.
+
+    Args:
+        blocks: of the stream.
+        masker: makes them masked blocks.
+        count: how many there are; None for pass after pass.
+        batch_size, seed, rank, world_size: as in :class:`Batches`.
+    """
+
+    def __init__(
+        self,
+        blocks: PackedBlocks,
+        masker: BlockMasker,
+        count: int | None,
+        batch_size: int,
+        seed: int,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
+        super().__init__(batch_size, seed, rank, world_size)
+        self.blocks, self.masker, self.count = blocks, masker, count
+        self.check_shared([range(batch_size)])
+
+    def items_per_epoch(self) -> int:
+        return self.blocks.per_pass if self.count is None else self.count
+
+    def global_batch(self, epoch: int, number: int) -> range:
+        """Numbers of blocks; where they end, the batches' sizes differ by at most one."""
+        if self.count is None:
+            return range(number * self.batch_size, (number + 1) * self.batch_size)
+        batches = len(self)
+        return range(self.count * number // batches, self.count * (number + 1) // batches)
+
+    def length_of(self, item: int) -> int:
+        return self.blocks.content + 2
+
+    def collate(self, items: Sequence[int]) -> MaskedBlocks:
+        numbers = np.array(items, np.int64)
+        return self.masker(*self.blocks.read(numbers), numbers)
+
+
+class _Numbers(Sampler[tuple[int, int]]):
+    """(0, number) from ``start`` on, without end."""
+
+    start = 0
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        yield from ((0, number) for number in count(self.start))
+
+
+class EndlessLoader(DataLoader[MaskedBlocks]):
+    """Loads batches in one epoch that never ends, so that a run may stop and go on anywhere.
+
+    Args:
+        batches_done: how many batches have been trained on. The trainer knows; a loader does not,
+            since batches are fetched ahead.
+    """
+
+    sampler: _Numbers
+
+    def __init__(
+        self, batches: BlockBatches, batches_done: Callable[[], int], num_workers: int
+    ) -> None:
+        self._batches_done = batches_done
+        super().__init__(
+            batches,
+            batch_size=None,
+            sampler=_Numbers(),
+            num_workers=num_workers,
+            persistent_workers=num_workers > 0,
+        )
+
+    def state_dict(self) -> dict[str, int]:
+        return {"batches_done": self._batches_done()}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        self.sampler.start = state["batches_done"]

@@ -1,0 +1,93 @@
+"""How many tokens a second a run trains on, and what share of the device's peak that is."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Callback
+from transformers import PreTrainedModel
+
+#: Dense bfloat16 peaks in FLOP/s, from the makers' data sheets (their figures "with sparsity"
+#: halved); the first name that is part of the device's counts.
+_PEAKS = {
+    "H200 NVL": 836e12,
+    "H200": 989e12,
+    "H100 NVL": 835e12,
+    "H100 PCIe": 756e12,
+    "H100": 989e12,
+    "A100": 312e12,
+    "L40S": 362e12,
+    "RTX 4090": 165e12,
+}
+
+
+def peak_flops() -> float | None:
+    """What the GPU computes in bfloat16 at most; None on a CPU or an unknown GPU."""
+    if not torch.cuda.is_available():
+        return None
+    name = torch.cuda.get_device_name()
+    return next((peak for part, peak in _PEAKS.items() if part in name), None)
+
+
+def flops_per_token(model: PreTrainedModel, length: int, mask_share: float) -> float:
+    """Floating-point operations of a forward and backward pass, for a token of a block.
+
+    Six a weight of the layers, ``12·H·L`` a layer for attention (Chowdhery et al. 2022, PaLM,
+    appendix B), and the vocabulary head on masked positions alone; embeddings cost nothing.
+
+    Args:
+        length: L, tokens of a block.
+        mask_share: of the tokens.
+    """
+    config = model.config
+    layers = sum(
+        p.numel() for name, p in model.base_model.named_parameters() if "embeddings" not in name
+    )
+    hidden, depth = int(config.hidden_size), int(config.num_hidden_layers)
+    head = mask_share * hidden * (hidden + int(config.vocab_size))
+    return 6 * (layers + head) + 12 * depth * hidden * length
+
+
+class Throughput(Callback):
+    """Logs ``train/tokens_per_second`` over all processes and, where the device's peak is known,
+    ``train/mfu``, the model's FLOPs as a share of it. Validation does not count.
+
+    Args:
+        flops: operations a token.
+        batch_tokens: of a batch over all processes.
+    """
+
+    def __init__(self, flops: float, batch_tokens: int) -> None:
+        self.flops, self.batch_tokens = flops, batch_tokens
+        self.peak = peak_flops()
+        self.latest: dict[str, float] = {}
+        self._batches, self._since = 0, time.monotonic()
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._restart()
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._restart()
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any
+    ) -> None:
+        self._batches += 1
+        every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]
+        if self._batches < every * trainer.accumulate_grad_batches:
+            return
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        speed = self._batches * self.batch_tokens / (time.monotonic() - self._since)
+        self.latest = {"tokens_per_second": speed}
+        if self.peak is not None:
+            self.latest["mfu"] = speed * self.flops / (self.peak * trainer.world_size)
+        for name, value in self.latest.items():
+            pl_module.log(f"train/{name}", value)
+        self._restart()
+
+    def _restart(self) -> None:
+        self._batches, self._since = 0, time.monotonic()

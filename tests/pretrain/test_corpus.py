@@ -1,0 +1,369 @@
+"""Raw text to masked blocks: the vocabulary, the files, the packing and the masks."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from decoupled_ner.candidates.words import segmenter_named
+from decoupled_ner.data.corpus import (
+    BlockMasker,
+    CorpusSettings,
+    PackedBlocks,
+    TokenCorpus,
+    TokenStream,
+    prepare_corpus,
+    prepare_vocabulary,
+)
+from decoupled_ner.data.corpus.blocks import uniforms
+from decoupled_ner.data.corpus.build import Tokenise
+from decoupled_ner.data.corpus.store import TRAIN, Packing
+from decoupled_ner.data.corpus.vocabulary import gb2312_characters, given_vocabulary
+from decoupled_ner.data.mentions import is_held_out
+from decoupled_ner.locations import runs_folder
+from decoupled_ner.models.encoder import load_tokenizer, resolve_encoder
+from decoupled_ner.training.batches import even_parts
+from decoupled_ner.training.masked_lm_data import BlockBatches
+from decoupled_ner.types import InputError
+from pretrain.corpus_text import made_up_lines, write_text
+
+ZH_SMALL = CorpusSettings("zh-small", held_out=0.1)
+
+
+@pytest.fixture
+def text(tmp_path: Path) -> Path:
+    return write_text(tmp_path, 300)
+
+
+@pytest.fixture
+def corpus(text: Path) -> TokenCorpus:
+    return prepare_corpus([text], ZH_SMALL, processes=1)
+
+
+@pytest.fixture
+def masker() -> BlockMasker:
+    return BlockMasker(load_tokenizer("zh-small"), share=0.15, whole_words=1.0, seed=1)
+
+
+def read_all(stream: TokenStream) -> tuple[list[int], list[bool]]:
+    ids, begins = stream.read(np.zeros(1, np.int64), len(stream))
+    return ids[0].tolist(), begins[0].tolist()
+
+
+def blocks_of(corpus: TokenCorpus, length: int = 32, seed: int = 1) -> PackedBlocks:
+    tokenizer = load_tokenizer("zh-small")
+    cls, sep = tokenizer.cls_token_id, tokenizer.sep_token_id
+    return PackedBlocks(corpus.train, length, cls, sep, seed)
+
+
+# --- the vocabulary ---
+
+
+def test_a_trained_vocabulary_reads_all_of_gb2312(text: Path):
+    folder = prepare_vocabulary([text], 8000)
+    tokenizer = load_tokenizer(str(folder))
+    assert len(gb2312_characters()) == 7445
+    assert len(tokenizer) <= 8000
+    unread = [c for c in gb2312_characters() if tokenizer.unk_token in tokenizer.tokenize(c)]
+    assert unread == []
+    hanzi = [c for c in gb2312_characters() if "\u4e00" <= c <= "\u9fff"]
+    assert len(hanzi) == 6763 and all(tokenizer.tokenize(c) == [c] for c in hanzi)
+    # It has learnt the text's own words.
+    assert tokenizer.tokenize("Transformers") == ["transformers"]
+
+
+def test_a_vocabulary_is_trained_once_and_too_small_a_one_is_refused(text: Path):
+    first = prepare_vocabulary([text], 8000)
+    written = (first / "vocab.txt").stat().st_mtime_ns
+    assert prepare_vocabulary([text], 8000) == first
+    assert (first / "vocab.txt").stat().st_mtime_ns == written
+    assert prepare_vocabulary([text], 8001) != first
+    with pytest.raises(InputError, match="GB 2312 alone takes"):
+        prepare_vocabulary([text], 5000)
+
+
+def test_a_given_vocab_txt_reads_as_its_tokenizer(tmp_path: Path):
+    vocab = Path(resolve_encoder("zh-small")) / "vocab.txt"
+    made, known = load_tokenizer(str(given_vocabulary(vocab))), load_tokenizer("zh-small")
+    assert made.get_vocab() == known.get_vocab()
+    sentence = "今天Transformers很好，[MASK]！"
+    assert made(sentence)["input_ids"] == known(sentence)["input_ids"]
+    (tmp_path / "few.txt").write_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\n天\n")
+    with pytest.raises(InputError, match=r"no \[MASK\]"):
+        given_vocabulary(tmp_path / "few.txt")
+
+
+# --- the files ---
+
+
+def test_the_streams_hold_every_text_once(text: Path, corpus: TokenCorpus):
+    tokenizer = load_tokenizer("zh-small")
+    lines = text.read_text(encoding="utf-8").splitlines()
+    for stream, held_out in ((corpus.train, False), (corpus.held_out, True)):
+        expected = [
+            token
+            for line in lines
+            if is_held_out(line, 0.1) == held_out
+            for token in [*tokenizer(line, add_special_tokens=False)["input_ids"], 3]
+        ]
+        assert tokenizer.sep_token_id == 3 and len(expected) > 100
+        assert read_all(stream)[0] == expected
+    counts = corpus.manifest
+    assert counts["train_texts"] + counts["held_out_texts"] == len(lines)
+
+
+def test_words_begin_where_the_segmenters_and_the_vocabularys_do():
+    sentence = "记者在北京大学学习transformerization，iPhone15。"
+    ids, begins = Tokenise(ZH_SMALL).tokens([sentence])
+    pieces = load_tokenizer("zh-small").convert_ids_to_tokens(ids.tolist())
+    words: list[str] = []
+    for piece, begin in zip(pieces, begins, strict=True):
+        words += [piece] if begin else []
+        words[-1] += "" if begin else piece.removeprefix("##")
+    assert words[-1] == "[SEP]"
+    assert "".join(words[:-1]) == sentence.lower()
+    assert "transformerization" in words and len(pieces) > len(words)
+    segmented = [sentence[w.start : w.end] for w in segmenter_named("jieba").words(sentence)]
+    assert "北京大学" in segmented and "北京大学" in words
+
+
+def test_texts_of_all_forms_are_read(tmp_path: Path):
+    raw = "\ufeff今天\r\n\n \n含[MASK]和[SEP]的行\n\u200b\n"
+    (tmp_path / "odd.txt").write_bytes(raw.encode())
+    corpus = prepare_corpus([tmp_path / "odd.txt"], CorpusSettings("zh-small", held_out=0))
+    tokenizer = load_tokenizer("zh-small")
+    text = tokenizer.convert_ids_to_tokens(read_all(corpus.train)[0])
+    mask = [*"含[", "mas", "##k", *"]和[", *tokenizer.tokenize("sep"), *"]的行"]
+    assert [t for t in text if t != "[SEP]"] == [*"今天", *mask] or "[MASK]" not in text
+    assert text.count("[SEP]") == 2 and "[MASK]" not in text
+    with pytest.raises(InputError, match="no such text file"):
+        prepare_corpus([tmp_path / "none.txt"], ZH_SMALL)
+
+
+def test_a_corpus_is_made_once_for_its_text_tokenizer_and_segmenter(text: Path):
+    made = [prepare_corpus([text], ZH_SMALL).train.path]
+    written = made[0].stat().st_mtime_ns
+    moved = text.with_name("other-name.txt")
+    moved.write_bytes(text.read_bytes())
+    assert prepare_corpus([moved], ZH_SMALL).train.path == made[0]
+    assert made[0].stat().st_mtime_ns == written
+    vocabulary = str(prepare_vocabulary([text], 8000))
+    made.append(prepare_corpus([text], CorpusSettings(vocabulary, held_out=0.1)).train.path)
+    made.append(prepare_corpus([text], CorpusSettings("zh-small", "lac", None, 0.1)).train.path)
+    text.write_text("\n".join(made_up_lines(300, seed=5)), encoding="utf-8")
+    made.append(prepare_corpus([text], ZH_SMALL).train.path)
+    assert len(set(made)) == 4
+
+
+def test_an_interrupted_build_leaves_nothing_half_written(
+    text: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def interrupted(*_: object) -> None:
+        [half] = (runs_folder() / "corpora").glob(".*.new")
+        assert (half / TRAIN).is_file()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("decoupled_ner.data.corpus.build.Tokenise.__call__", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            prepare_corpus([text], ZH_SMALL)
+    assert not [path for path in (runs_folder() / "corpora").iterdir() if path.is_dir()]
+    # Nor is what a killed process could not remove ever taken for a corpus.
+    whole = prepare_corpus([text], ZH_SMALL).train
+    expected = whole.path.read_bytes()
+    folder = whole.path.parent
+    half = folder.with_name(f".{folder.name}.new")
+    folder.rename(half)
+    (half / "leftover").touch()
+    again = prepare_corpus([text], ZH_SMALL).train.path
+    assert again == whole.path and again.read_bytes() == expected
+    assert not half.exists() and not (folder / "leftover").exists()
+
+
+def test_a_damaged_corpus_is_refused(text: Path, corpus: TokenCorpus):
+    with corpus.train.path.open("ab") as file:
+        file.write(b"00")
+    with pytest.raises(InputError, match="damaged"):
+        prepare_corpus([text], ZH_SMALL)
+
+
+def test_several_processes_write_what_one_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("decoupled_ner.data.corpus.build._BLOCK_BYTES", 2048)
+    files = [write_text(tmp_path / name, 60, seed) for seed, name in enumerate(_folders(tmp_path))]
+    seen: list[int] = []
+    one = prepare_corpus(files, ZH_SMALL, 1, lambda done, total, _: seen.append(done))
+    assert len(seen) > 2 and seen == sorted(seen)
+    monkeypatch.setenv("DECOUPLED_NER_RUNS", str(tmp_path / "others"))
+    two = prepare_corpus(files, ZH_SMALL, 2)
+    assert one.train.path != two.train.path
+    assert one.train.path.read_bytes() == two.train.path.read_bytes()
+    assert one.held_out.path.read_bytes() == two.held_out.path.read_bytes()
+
+
+def _folders(root: Path) -> list[str]:
+    for name in ("a", "b"):
+        (root / name).mkdir()
+    return ["a", "b"]
+
+
+@pytest.mark.parametrize(("size", "dtype"), [(32768, "<u2"), (32769, "<u4")])
+def test_ids_and_word_begins_fit_together(size: int, dtype: str):
+    packing = Packing.of(size)
+    assert packing.dtype == dtype
+    ids, begins = np.array([0, 1, size - 1, size - 1]), np.array([True, False, True, False])
+    numbers = packing.pack(ids, begins)
+    assert numbers.dtype == np.dtype(dtype)
+    got_ids, got_begins = packing.unpack(numbers)
+    assert got_ids.tolist() == ids.tolist() and got_begins.tolist() == begins.tolist()
+
+
+# --- the packing ---
+
+
+@pytest.mark.parametrize("number", [0, 1, 7])
+def test_a_pass_holds_every_token(corpus: TokenCorpus, number: int):
+    blocks = blocks_of(corpus)
+    ids, begins = blocks.read(np.arange(blocks.per_pass) + number * blocks.per_pass)
+    assert ids.shape == begins.shape == (blocks.per_pass, 32)
+    assert (ids[:, 0] == 2).all() and (ids[:, -1] == 3).all()
+    missing = Counter(read_all(corpus.train)[0])
+    missing.subtract(Counter(ids[:, 1:-1].ravel().tolist()))
+    twice = ids[:, 1:-1].size - len(corpus.train)
+    assert 0 <= twice < blocks.content
+    assert max(missing.values()) == 0 and -sum(missing.values()) == twice
+
+
+def test_blocks_are_stretches_of_the_stream_cut_elsewhere_in_each_pass(corpus: TokenCorpus):
+    blocks = blocks_of(corpus)
+    stream = read_all(corpus.train)[0] * 2
+    places = []
+    for number in (0, blocks.per_pass):
+        content = blocks.read(np.array([number]))[0][0, 1:-1].tolist()
+        length = len(content)
+        found = [i for i in range(len(corpus.train)) if stream[i : i + length] == content]
+        assert found
+        places.append(found[0] % blocks.content)
+    assert places[0] != places[1]
+
+
+def test_a_block_depends_on_its_number_and_the_seed_alone(corpus: TokenCorpus):
+    blocks, again = blocks_of(corpus), blocks_of(corpus)
+    far = 3 * blocks.per_pass + 5
+    numbers = np.array([far, 2, blocks.per_pass])
+    together = blocks.read(numbers)[0]
+    alone = [again.read(numbers[i : i + 1])[0][0] for i in (2, 1, 0)]
+    assert np.array_equal(together, np.stack(alone[::-1]))
+    assert not np.array_equal(together, blocks_of(corpus, seed=2).read(numbers)[0])
+
+
+def test_too_little_text_is_refused(tmp_path: Path):
+    (tmp_path / "short.txt").write_text("今天\n")
+    corpus = prepare_corpus([tmp_path / "short.txt"], CorpusSettings("zh-small", held_out=0))
+    with pytest.raises(InputError, match="don't fill a block of 32"):
+        blocks_of(corpus)
+
+
+# --- the masks ---
+
+
+def masked_blocks(
+    corpus: TokenCorpus, masker: BlockMasker, count: int = 400
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    numbers = np.arange(count)
+    ids, begins = blocks_of(corpus).read(numbers)
+    return ids, begins, masker.choose(ids, begins, numbers)
+
+
+def test_masks_never_split_a_word(corpus: TokenCorpus, masker: BlockMasker):
+    ids, begins, chosen = masked_blocks(corpus, masker)
+    assert chosen.any(axis=1).mean() > 0.9
+    inside = ~begins[:, 1:]
+    assert inside.sum() > 1000
+    assert (chosen[:, 1:] == chosen[:, :-1])[inside].all()
+    assert not chosen[ids < 5].any()
+
+
+def test_single_tokens_are_masked_where_words_are_not_asked_for(corpus: TokenCorpus):
+    masker = BlockMasker(load_tokenizer("zh-small"), 0.15, whole_words=0.5, seed=1)
+    _, begins, chosen = masked_blocks(corpus, masker, 1000)
+    split = ((chosen[:, 1:] != chosen[:, :-1]) & ~begins[:, 1:]).any(axis=1)
+    assert 0.4 < split.mean() < 0.55
+
+
+@pytest.mark.parametrize("whole_words", [0.0, 1.0])
+def test_every_token_has_the_same_chance_to_be_masked(corpus: TokenCorpus, whole_words: float):
+    masker = BlockMasker(load_tokenizer("zh-small"), 0.15, whole_words, seed=1)
+    ids, begins, chosen = masked_blocks(corpus, masker, 4000)
+    maskable = ids >= 5
+    assert abs(chosen.sum() / maskable.sum() - 0.15) < 0.002
+    # Tokens of long words have the same chance.
+    first, later = chosen[begins & maskable].mean(), chosen[~begins].mean()
+    assert abs(first - later) < 0.006
+
+
+def test_eighty_ten_ten(corpus: TokenCorpus, masker: BlockMasker):
+    numbers = np.arange(4000)
+    ids, begins = blocks_of(corpus).read(numbers)
+    batch = masker(ids, begins, numbers)
+    assert len(batch.positions) % 64 == 0
+    real = batch.targets.numpy() >= 0
+    positions, targets = batch.positions.numpy()[real], batch.targets.numpy()[real]
+    assert np.array_equal(ids.ravel()[positions], targets)
+    untouched = np.ones(ids.size, bool)
+    untouched[positions] = False
+    assert np.array_equal(batch.ids.numpy().ravel()[untouched], ids.ravel()[untouched])
+    now = batch.ids.numpy().ravel()[positions]
+    count = len(positions)
+    assert count > 10_000
+    same = (now == targets).sum()
+    other = count - same - (now == 4).sum()
+    for found, share in (((now == 4).sum(), 0.8), (other, 0.1), (same, 0.1)):
+        assert abs(found / count - share) < 4 * np.sqrt(share * (1 - share) / count)
+    random = now[(now != 4) & (now != targets)]
+    assert random.min() >= 5 and random.max() > 12_000 and len(set(random)) > 0.9 * len(random) / 2
+
+
+def test_masks_are_new_in_every_pass_and_the_same_for_the_same_block(
+    corpus: TokenCorpus, masker: BlockMasker
+):
+    numbers = np.arange(8)
+    ids, begins = blocks_of(corpus).read(numbers)
+    first, later = masker.choose(ids, begins, numbers), masker.choose(ids, begins, numbers + 999)
+    assert not np.array_equal(first, later)
+    assert np.array_equal(first[3:5], masker.choose(ids[3:5], begins[3:5], numbers[3:5]))
+
+
+def test_random_numbers_are_even_and_unrelated():
+    drawn = uniforms(3, 0, np.arange(200), 128)
+    assert drawn.min() >= 0 and drawn.max() < 1
+    counts = np.bincount((drawn * 10).astype(int).ravel())
+    assert abs(counts / drawn.size - 0.1).max() < 0.01
+    for other in (uniforms(4, 0, np.arange(200), 128), uniforms(3, 1, np.arange(200), 128)):
+        assert abs(np.corrcoef(drawn.ravel(), other.ravel())[0, 1]) < 0.02
+    assert abs(np.corrcoef(drawn[1:].ravel(), drawn[:-1].ravel())[0, 1]) < 0.02
+    assert np.array_equal(uniforms(3, 0, np.array([7]), 128)[0], drawn[7])
+
+
+# --- the batches ---
+
+
+@pytest.mark.parametrize(("count", "ranks"), [(None, 2), (23, 1), (23, 3)])
+def test_ranks_share_a_batch(
+    corpus: TokenCorpus, masker: BlockMasker, count: int | None, ranks: int
+):
+    blocks = blocks_of(corpus)
+    parts = [BlockBatches(blocks, masker, count, 6, 1, rank, ranks) for rank in range(ranks)]
+    whole = BlockBatches(blocks, masker, count, 6, 1)
+    for number in range(len(whole) if count else 3):
+        together = whole[0, number].ids
+        shared = [part[0, number].ids for part in parts]
+        assert sum(map(len, shared)) == len(together)
+        for rank, part in enumerate(shared):
+            assert np.array_equal(part, together[rank::ranks])
+    if count:
+        seen = [n for number in range(len(whole)) for n in whole.global_batch(0, number)]
+        assert seen == [n for part in even_parts(range(count), len(whole)) for n in part]
+        assert seen == list(range(count))

@@ -1,0 +1,237 @@
+"""Whole runs of encoder pre-training, as users start them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+
+import pytest
+import torch
+from training.tiny import check_same_weights
+from transformers import AutoModel, AutoModelForMaskedLM, AutoTokenizer
+
+from decoupled_ner.cli import main
+from decoupled_ner.models.encoder import load_encoder, load_tokenizer
+from pretrain.corpus_text import write_text
+
+# A whole run meets warnings that libraries have for each other.
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
+
+SETTINGS = """
+data: {batch_size: 8, block_length: 32, held_out: 0.1, validation_blocks: 20}
+model: {layers: 1, hidden_size: 32, heads: 2, lr: 1.0e-3, warmup_steps: 4, steps: 30}
+trainer:
+  max_epochs: -1
+  check_val_every_n_epoch: null
+  val_check_interval: 10
+  num_sanity_val_steps: 0
+  gradient_clip_val: 1.0
+  log_every_n_steps: 5
+  precision: 32-true
+  enable_progress_bar: false
+  enable_model_summary: false
+resume_point: {every_n_steps: 5}
+"""
+
+
+GIVEN = ("--vocabulary", "zh-small")  # which saves the time to train one
+
+
+class Runs:
+    """Starts ``decoupled-ner pretrain encoder`` on a little text."""
+
+    def __init__(self, folder: Path, runs: str = "runs") -> None:
+        self.folder, self.runs = folder, folder / runs
+        self.text = folder / "raw.txt"
+        self.recipe = folder / "few.yaml"
+        if not self.text.exists():
+            write_text(folder, 300)
+            self.recipe.write_text(SETTINGS)
+
+    def arguments(self, *more: str) -> list[str]:
+        return ["pretrain", "encoder", str(self.recipe), "--text", str(self.text), *more]
+
+    def run(self, *more: str) -> str:
+        """In this process; returns what it said, and fails as a user's call would."""
+        said = io.StringIO()
+        with pytest.MonkeyPatch.context() as patch, redirect_stdout(said), redirect_stderr(said):
+            patch.setenv("DECOUPLED_NER_RUNS", str(self.runs))
+            try:
+                main(self.arguments(*more))
+            except SystemExit as error:
+                assert not error.code, said.getvalue()
+        return said.getvalue()
+
+    def fails(self, *more: str) -> str:
+        with pytest.raises(AssertionError) as failed:
+            self.run(*more)
+        return str(failed.value)
+
+    def start(self, *more: str) -> subprocess.Popen[str]:
+        """In a process of its own."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "decoupled_ner.cli", *self.arguments(*more)],
+            env={**os.environ, "DECOUPLED_NER_RUNS": str(self.runs), "OMP_NUM_THREADS": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def start_and_wait(self, *more: str) -> None:
+        process = self.start(*more)
+        try:
+            output, _ = process.communicate(timeout=200)
+        finally:
+            process.kill()
+        assert process.returncode == 0, output
+
+    def folder_of(self, name: str = "few", encoder: str = "scratch") -> Path:
+        return self.runs / "pretrain" / name / encoder / "seed-1"
+
+    def weights(self, name: str = "few") -> Path:
+        return self.folder_of(name) / name / "model.safetensors"
+
+    def result(self, name: str = "few") -> dict[str, object]:
+        return dict(json.loads((self.folder_of(name) / "result.json").read_text()))
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Runs:
+    return Runs(tmp_path)
+
+
+def logged(folder: Path, column: str) -> list[float]:
+    return [
+        float(row[column])
+        for path in sorted(folder.glob("logs/part-*/metrics.csv"))
+        for row in csv.DictReader(path.read_text().splitlines())
+        if row.get(column)
+    ]
+
+
+def test_from_scratch_with_its_own_vocabulary_then_adapted(runs: Runs):
+    output = runs.run("--data.vocabulary_size", "8000")
+    folder = runs.folder_of()
+    encoder = folder / "few"
+    assert f"encoder {encoder}, loss" in output
+    model = AutoModelForMaskedLM.from_pretrained(encoder)
+    tokenizer = AutoTokenizer.from_pretrained(encoder)
+    assert model.config.vocab_size == len(tokenizer) <= 8000
+    logits = model(**tokenizer("今天在[MASK]京", return_tensors="pt")).logits
+    assert logits.shape == (1, 7, len(tokenizer)) and torch.isfinite(logits).all()
+    assert AutoModel.from_pretrained(encoder).config.num_hidden_layers == 1
+    assert load_encoder(str(encoder)) and load_tokenizer(str(encoder)).mask_token == "[MASK]"
+    result = runs.result()
+    assert result["steps"] == 30 and result["finished"] and result["stage"] == "encoder"
+    assert result["tokens_seen"] == 30 * 8 * 32
+    assert result["held_out"].keys() == {"mlm", "mlm_accuracy"}
+    assert result["corpus"]["texts"].keys() == {"raw.txt"}
+    card = (encoder / "README.md").read_text()
+    assert "blocks of 32" in card and "raw.txt" in card and "masked accuracy" in card
+    assert len(logged(folder, "dev/mlm_accuracy")) == 4  # thrice, and at the end
+    rates = logged(folder, "lr-AdamW/pg1")
+    assert max(rates) == 1e-3 and rates[-1] < 2e-4
+    assert logged(folder, "train/tokens_per_second")
+
+    # Adapting goes on from it, with its vocabulary, whatever size the recipe makes.
+    output = runs.run("--encoder", str(encoder), "--name", "adapted", "--model.steps", "6")
+    adapted = runs.folder_of("adapted", "few") / "adapted"
+    assert f"goes on from {encoder}" in output
+    before, after = (AutoModelForMaskedLM.from_pretrained(path) for path in (encoder, adapted))
+    for name, weight in before.state_dict().items():
+        assert (after.state_dict()[name] - weight).abs().max() < 0.02
+    assert not torch.equal(
+        before.get_input_embeddings().weight, after.get_input_embeddings().weight
+    )
+    assert AutoTokenizer.from_pretrained(adapted).get_vocab() == tokenizer.get_vocab()
+
+
+def test_killed_and_resumed_gives_the_same_weights(tmp_path: Path, runs: Runs):
+    settings = (*GIVEN, "--model.dropout=0.1")
+    runs.start_and_wait(*settings)
+    killed = Runs(tmp_path, "killed")
+    process = killed.start(*settings)
+    checkpoint = killed.folder_of() / "checkpoints" / "last.ckpt"
+    deadline = time.monotonic() + 120
+    while not checkpoint.exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.002)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert not killed.weights().exists(), "killed too late to show anything"
+    killed.start_and_wait(*settings, "--ckpt_path", "last")
+    check_same_weights(runs.weights(), killed.weights(), 0.0)
+    assert runs.result()["held_out"] == killed.result()["held_out"]
+
+
+def test_pieces_make_the_run_of_one(tmp_path: Path, runs: Runs):
+    runs.run(*GIVEN)
+    pieces = Runs(tmp_path, "pieces")
+    said = pieces.run(
+        *GIVEN, "--model.piece_minutes", "0.0001"
+    )  # looks at the clock every ten steps
+    assert "--ckpt_path last goes on" in said
+    result = pieces.result()
+    assert result["steps"] == 10 and not result["finished"]
+    pieces.run(*GIVEN, "--ckpt_path", "last")
+    check_same_weights(runs.weights(), pieces.weights(), 0.0)
+    assert pieces.result()["steps"] == 30 and pieces.result()["finished"]
+
+
+def test_any_state_can_be_finished_and_a_finished_run_made_longer(tmp_path: Path, runs: Runs):
+    runs.run(*GIVEN, "--model.piece_minutes", "0.0001")
+    said = runs.run(*GIVEN, "--finish", "--model.decay_share", "0.5")
+    assert "ends it" not in said
+    result = runs.result()
+    assert result["finished"] and result["steps"] == 20
+    assert "has 20 steps already" in runs.fails(*GIVEN, "--ckpt_path", "last", "--finish")
+    # From the state before its decay it becomes the run that was never finished early.
+    runs.run(*GIVEN, "--ckpt_path", "stable")
+    whole = Runs(tmp_path, "whole")
+    whole.run(*GIVEN)
+    check_same_weights(whole.weights(), runs.weights(), 0.0)
+
+
+def test_a_budget_of_time_ends_in_a_decay(runs: Runs):
+    runs.run(
+        *GIVEN, "--model.minutes", "0.02", "--model.decay_share", "0.5", "--model.steps", "null"
+    )
+    result = runs.result()
+    steps = int(str(result["steps"]))
+    assert result["finished"] and steps >= 20 and steps % 20 == 0  # as long as before it
+    rates = logged(runs.folder_of(), "lr-AdamW/pg1")
+    assert rates[-1] < 0.5 * max(rates)
+
+
+def test_processes_and_parts_of_a_step_equal_one_batch(tmp_path: Path, runs: Runs):
+    short = ("--model.steps", "10", "--trainer.accelerator", "cpu")
+    runs.run(*GIVEN, *short)
+    parts = ("--data.batch_size", "4", "--trainer.accumulate_grad_batches", "2")
+    other = Runs(tmp_path, "other")
+    other.start_and_wait(*GIVEN, *short, *parts, "--trainer.devices", "2")
+    check_same_weights(runs.weights(), other.weights(), 2e-4)
+    assert other.result()["held_out"] == pytest.approx(runs.result()["held_out"], abs=1e-4)
+    assert other.result()["tokens_seen"] == runs.result()["tokens_seen"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--encoder", "zh-small"), "leave out --vocabulary"),
+        (("--model.heads", "3"), "no multiple of heads"),
+        (("--model.steps", "null"), "how long?"),
+        (("--ckpt_path", "last"), "nothing to resume"),
+        (("--ckpt_path", "stable"), "no decay has begun"),
+        (("--ckpt_path", "first"), "--ckpt_path takes 'last' or 'stable'"),
+    ],
+)
+def test_mistakes_are_one_line(runs: Runs, arguments: tuple[str, ...], said: str):
+    output = runs.fails(*GIVEN, *arguments)
+    assert said in output.partition("error: ")[2] and "Traceback" not in output

@@ -1,0 +1,165 @@
+"""Masked language modelling: what a step computes, that it learns, and what is saved."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import pytorch_lightning as pl
+import torch
+from torch.nn import functional as F
+from transformers import AutoModelForMaskedLM
+
+from decoupled_ner.data.corpus import MaskedBlocks
+from decoupled_ner.training.masked_lm import MaskedLMTraining
+from decoupled_ner.training.masked_lm_data import MaskedLMData
+from decoupled_ner.training.stage1 import save_masked_lm
+from decoupled_ner.training.throughput import flops_per_token
+from decoupled_ner.types import InputError
+from pretrain.corpus_text import write_text
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*does not have many workers"),
+    pytest.mark.filterwarnings("ignore:.*smaller than the logging interval"),
+    pytest.mark.filterwarnings("ignore:`isinstance"),
+]
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> MaskedLMData:
+    text = write_text(tmp_path, 300)
+    return MaskedLMData(
+        [str(text)], vocabulary="zh-small", held_out=0.1, block_length=32, batch_size=16
+    )
+
+
+def training(**settings: object) -> MaskedLMTraining:
+    sizes = {"layers": 1, "hidden_size": 64, "heads": 2, "warmup_steps": 10, "steps": 60}
+    return MaskedLMTraining("zh-small", **{**sizes, **settings})
+
+
+def fit(
+    module: MaskedLMTraining, data: MaskedLMData, folder: Path, precision: str = "32-true"
+) -> dict[str, float]:
+    trainer = pl.Trainer(
+        default_root_dir=folder, max_epochs=-1, accelerator="cpu", logger=False,
+        enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
+        use_distributed_sampler=False, num_sanity_val_steps=0, limit_val_batches=0,
+        gradient_clip_val=1.0, inference_mode=False, precision=precision,
+    )  # fmt: skip
+    (folder / "checkpoints").mkdir(exist_ok=True)
+    trainer.fit(module, data)
+    trainer.limit_val_batches = 1.0
+    [scores] = trainer.validate(module, data, verbose=False)
+    return dict(scores)
+
+
+def test_sixty_steps_learn_what_is_frequent(data: MaskedLMData, tmp_path: Path):
+    untrained = fit(training(steps=1, lr=0.0), data, tmp_path)
+    trained = fit(training(lr=1e-2), data, tmp_path)
+    assert untrained["dev/mlm_accuracy"] < 0.02 and untrained["dev/mlm"] > 9
+    assert trained["dev/mlm_accuracy"] > 0.05 and trained["dev/mlm"] < 5
+
+
+def test_an_encoder_that_goes_on_learns_the_text(data: MaskedLMData, tmp_path: Path):
+    def scores(steps: int, lr: float) -> dict[str, float]:
+        module = MaskedLMTraining(
+            "zh-small", encoder="zh-small", lr=lr, warmup_steps=3, steps=steps
+        )
+        return fit(module, data, tmp_path)
+
+    before, after = scores(1, 0.0), scores(30, 5e-4)
+    assert after["dev/mlm_accuracy"] > before["dev/mlm_accuracy"] + 0.1
+    assert after["dev/mlm"] < before["dev/mlm"] - 1
+
+
+def test_gradients_are_clipped_under_mixed_precision(data: MaskedLMData, tmp_path: Path):
+    module = training(steps=2, lr=0.0)
+    norms: list[float] = []
+
+    class Watch(pl.Callback):
+        def on_before_zero_grad(self, *_: object) -> None:
+            gradients = [p.grad for p in module.parameters() if p.grad is not None]
+            norms.extend([float(torch.nn.utils.get_total_norm(gradients))] if gradients else [])
+
+    callbacks = module.configure_callbacks
+    module.configure_callbacks = lambda: [*callbacks(), Watch()]  # type: ignore[method-assign]
+    fit(module, data, tmp_path, "bf16-mixed")
+    assert norms and max(norms) == pytest.approx(1.0, abs=1e-3)
+
+
+def test_the_saved_model_gives_the_same_logits(data: MaskedLMData, tmp_path: Path):
+    module = training()
+    module.eval()
+    batch = data.training_batches(0, 1)[0, 0]
+    save_masked_lm(module.masked_lm, module.tokenizer, tmp_path / "saved", "# a card\n")
+    loaded = AutoModelForMaskedLM.from_pretrained(tmp_path / "saved").eval()
+    with torch.no_grad():
+        ours = module(batch)
+        every = loaded(batch.ids, attention_mask=torch.ones_like(batch.ids)).logits
+    theirs = every.flatten(0, 1)[batch.positions]
+    torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
+    assert (tmp_path / "saved" / "README.md").read_text() == "# a card\n"
+
+
+def test_a_steps_gradient_is_that_of_the_mean_over_masked_tokens(
+    data: MaskedLMData, tmp_path: Path
+):
+    module = training(steps=1)
+    batch = data.training_batches(0, 1)[0, 0]
+    assert (batch.targets < 0).any()  # some only fill up
+    loss = F.cross_entropy(module(batch)[batch.targets >= 0], batch.targets[batch.targets >= 0])
+    expected = torch.autograd.grad(loss, list(module.parameters()))
+    seen: list[torch.Tensor] = []
+
+    module.configure_gradient_clipping = lambda *_, **__: seen.extend(  # type: ignore[method-assign]
+        p.grad.clone() for p in module.parameters() if p.grad is not None
+    )
+    fit(module, data, tmp_path)
+    assert len(seen) == len(expected)
+    for found, wanted in zip(seen, expected, strict=True):
+        torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-6)
+
+
+def test_only_masked_positions_go_through_the_head(data: MaskedLMData):
+    module = training()
+    batch: MaskedBlocks = data.training_batches(0, 1)[0, 0]
+    logits = module(batch)
+    assert logits.shape == (len(batch.positions), 13_000)
+    assert len(batch.positions) < 0.3 * batch.ids.numel()
+
+
+def test_going_on_takes_the_encoders_size_and_vocabulary(masked_lm: str, data: MaskedLMData):
+    module = MaskedLMTraining("zh-small", encoder=masked_lm, steps=1)
+    assert module.masked_lm.config.hidden_size == 32 and module.had_head
+    with pytest.raises(InputError, match="has its own size"):
+        MaskedLMTraining("zh-small", encoder=masked_lm, layers=2, steps=1)
+    with pytest.raises(InputError, match="a new encoder needs"):
+        MaskedLMTraining("zh-small", steps=1)
+    assert MaskedLMData([data_text(data)], encoder=masked_lm, held_out=0.1).vocabulary == masked_lm
+
+
+def data_text(data: MaskedLMData) -> str:
+    [name] = data.corpus.manifest["texts"]
+    return str(next(Path(data.corpus.train.path).parents[3].rglob(name)))
+
+
+def test_blocks_longer_than_the_encoder_reads_are_refused(data: MaskedLMData, tmp_path: Path):
+    with pytest.raises(InputError, match="the encoder reads 16 tokens"):
+        fit(training(max_positions=16), data, tmp_path)
+
+
+def test_flops_are_counted_as_pytorch_counts_them():
+    from torch.utils.flop_counter import FlopCounterMode
+
+    model = training(hidden_size=64, layers=2).masked_lm.to("meta")
+    tokens, length, masked = 4 * 32, 32, 20
+    with FlopCounterMode(display=False) as counter:
+        hidden = model.base_model(torch.zeros(4, 32, dtype=torch.long, device="meta"))
+        picked = hidden.last_hidden_state.flatten(0, 1)[:masked]
+        model.cls(picked).sum()
+    forward = counter.get_total_flops()
+    assert forward > 0
+    assert flops_per_token(model, length, masked / tokens) * tokens / 3 == pytest.approx(
+        forward, rel=0.03
+    )
