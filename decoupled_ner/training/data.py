@@ -15,9 +15,10 @@ from decoupled_ner.candidates.gazetteer import GazetteerMatches
 from decoupled_ner.candidates.union import Union
 from decoupled_ner.data.catalog import Dataset, load_dataset
 from decoupled_ner.data.extra import ExtraTraining, extra_sentences
-from decoupled_ner.data.negatives import EditScope, negative_pools
+from decoupled_ner.data.negatives import PROPOSED_AT_ONCE, EditScope, negative_pools
 from decoupled_ner.data.pairs import PairBatch, PairEncoder, TokenizedText, collate_pairs
 from decoupled_ner.models.encoder import load_tokenizer
+from decoupled_ner.progress import batches
 from decoupled_ner.training.batches import EpochBatches
 from decoupled_ner.training.datamodule import TrainingData
 from decoupled_ner.types import Candidate, InputError, Region, Sentence
@@ -95,13 +96,13 @@ class SentenceData(TrainingData):
             return []
         share = self.data.split("dev")[trainer.global_rank :: trainer.world_size]
         candidates = self.evaluation_candidates(share)
-        batches = [
+        parts = [
             EvaluationBatch(
                 share[i : i + EVALUATION_SENTENCES], candidates[i : i + EVALUATION_SENTENCES]
             )
             for i in range(0, len(share), EVALUATION_SENTENCES)
         ]
-        return DataLoader(batches, batch_size=None)  # type: ignore[arg-type]
+        return DataLoader(parts, batch_size=None)  # type: ignore[arg-type]
 
 
 class UnifiedData(SentenceData):
@@ -165,7 +166,9 @@ class UnifiedData(SentenceData):
             ]
             if not positives:
                 raise InputError(f"{self.data.name}: no entity in {self.fit_on} to train on")
-            pools = negative_pools(sentences, self.negative_generators, self.negative_edits)
+            pools = negative_pools(
+                sentences, self.negative_generators, self.negative_edits, self.shows_progress
+            )
             negatives = [LabelledRegion(i, r, 0) for i, pool in enumerate(pools) for r in pool]
             self._pairs = positives, negatives
         return self._pairs
@@ -208,7 +211,11 @@ class UnifiedData(SentenceData):
         )
 
     def evaluation_candidates(self, sentences: Sequence[Sentence]) -> list[list[Candidate]]:
-        return self.candidates.candidates_batch([sentence.text for sentence in sentences])
+        found: list[list[Candidate]] = []
+        what, shown = "proposing regions of dev", self.shows_progress
+        for batch in batches(sentences, PROPOSED_AT_ONCE, what, shown=shown):
+            found += self.candidates.candidates_batch([sentence.text for sentence in batch])
+        return found
 
 
 class LabelledRegion(NamedTuple):

@@ -141,7 +141,9 @@ def test_ranks_share_dev_without_repeats(world_size: int, tiny_encoder: str):
     data = UnifiedData("demo", tiny_encoder, NGrams(max_length=2))
     seen = []
     for rank in range(world_size):
-        data.trainer = SimpleNamespace(global_rank=rank, world_size=world_size)  # type: ignore[assignment]
+        data.trainer = SimpleNamespace(  # type: ignore[assignment]
+            global_rank=rank, world_size=world_size, is_global_zero=False
+        )
         for batch in data.val_dataloader():
             assert len(batch.sentences) == len(batch.candidates) > 0
             seen += [sentence.id for sentence in batch.sentences]
