@@ -11,7 +11,8 @@ from pytorch_lightning.utilities import rank_zero_only
 from torch.utils.data import DataLoader
 
 from decoupled_ner.candidates.base import CandidateGenerator
-from decoupled_ner.candidates.gazetteer import GazetteerMatches
+from decoupled_ner.candidates.gazetteer import with_mentions_of
+from decoupled_ner.candidates.registry import to_config
 from decoupled_ner.candidates.union import Union
 from decoupled_ner.data.catalog import Dataset, load_dataset
 from decoupled_ner.data.extra import ExtraTraining, extra_sentences
@@ -109,15 +110,19 @@ class UnifiedData(SentenceData):
     """Pairs for unified training: every entity, and negatives labelled ``O``.
 
     Args:
-        candidates: the generators that prediction will use.
-        train_mentions: whether the training split's own mentions are a further generator, a
-            gazetteer that travels with the model.
-        negative_nouns: a generator of nouns as negatives (the paper: LTP's), or None.
+        candidates: the generators that prediction will use; they travel with the model.
+        train_mentions: whether the training split's own mentions are a further generator, as in
+            `decoupled_ner.candidates.gazetteer.with_mentions_of`.
+        negative_nouns: a generator of nouns as negatives (the paper: LTP's); None where
+            ``candidates`` propose nouns and ``negative_candidates`` makes negatives of them.
         negative_edits: regions within one edit of a mention of the same ``sentence``, of the whole
             ``dataset``, or ``none``.
         negative_candidates: whether what ``candidates`` propose on training sentences are
             negatives too.
         negatives_per_positive: drawn anew each epoch; None for all of them, as in the paper.
+
+    Raises:
+        InputError: a generator of ``candidates`` can't be saved in a model, or no such data set.
     """
 
     def __init__(
@@ -142,10 +147,10 @@ class UnifiedData(SentenceData):
         super().__init__(
             dataset, encoder, fit_on, train_sentences, extra, batch_size, num_workers, seed
         )
-        if train_mentions:
-            known = GazetteerMatches.from_sentences(self.data.split(fit_on), min_length=1)
-            candidates = Union([Union.of(candidates), known])
         self.candidates = Union.of(candidates)
+        if train_mentions:
+            self.candidates = with_mentions_of(self.candidates, self.data.split(fit_on))
+        to_config(self.candidates)  # what can't be saved is told now, not after the training
         self.negative_generators = [
             *([negative_nouns] if negative_nouns else []),
             *([self.candidates] if negative_candidates else []),

@@ -11,11 +11,12 @@ import pytorch_lightning as pl
 import torch
 
 from decoupled_ner import DecoupledNER, Sentence
-from decoupled_ner.candidates import NGrams
+from decoupled_ner.candidates import GazetteerMatches, NGrams
 from decoupled_ner.data.jsonl import write_jsonl
 from decoupled_ner.training.base import EncoderTraining, warmup_linear
 from decoupled_ner.training.data import UnifiedData
 from decoupled_ner.training.unified import UnifiedTraining
+from decoupled_ner.types import Region, entity_at
 
 
 def modules(
@@ -116,6 +117,17 @@ def test_every_epoch_has_all_positives_and_new_negatives(
     gold = {(i, e.region) for i, s in enumerate(two_sentences) for e in s.entities}
     negatives = {(item.sentence, item.region) for item in data.pairs()[1]}
     assert not gold & negatives
+
+
+def test_train_mentions_propose_single_characters(
+    two_sentences: list[Sentence], tmp_path: Path, tiny_encoder: str
+):
+    china = Sentence("中美会谈", (entity_at("中美会谈", 0, 1, "LOC"),))
+    write_jsonl([*two_sentences, china], tmp_path / "train.jsonl")
+    others = GazetteerMatches.from_mentions({"东京": ["LOC"]})
+    data = UnifiedData(str(tmp_path), tiny_encoder, others, train_mentions=True)
+    [candidate] = data.candidates.candidates("从中国来")
+    assert (candidate.region, candidate.sources) == (Region(1, 2), ("train-mentions",))
 
 
 def test_warmup_linear():
