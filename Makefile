@@ -34,7 +34,7 @@ demo: setup ## train on the demo set, evaluate and show predictions (under five 
 	$(BIN)/decoupled-ner predict --dataset demo --limit 12 --format terminal
 	$(BIN)/decoupled-ner predict --text 篮协成立于1956年6月 --format terminal
 
-unify: setup ## train and evaluate: DATASET=weibo ENCODER=zh-small INIT=none SEED=1 ARGS='--trainer.devices 2'
+unify: setup ## train and evaluate: DATASET=weibo (or weibo:nom, a path …) ENCODER=zh-small INIT=none SEED=1 ARGS='--trainer.devices 2'
 	$(BIN)/decoupled-ner unify $(DATASET) --encoder $(ENCODER) $(if $(INIT),--init $(INIT)) --seed $(SEED) $(ARGS)
 
 tagger: setup ## a tagger to compare with: MODEL=bert-crf DATASET=weibo ENCODER=zh-small INIT=auto SEED=1

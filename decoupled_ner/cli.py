@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
-from itertools import islice, tee
+from itertools import chain, islice, tee
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -28,7 +28,6 @@ from decoupled_ner.cli_pretrain import (
 from decoupled_ner.types import InputError, Sentence
 
 if TYPE_CHECKING:
-    from decoupled_ner.candidates.union import Union
     from decoupled_ner.inference.model import DecoupledNER
     from decoupled_ner.inference.recognizer import Recognizer
 
@@ -62,7 +61,9 @@ class Output(StrEnum):
 @app.command(context_settings=LIGHTNING)
 def unify(
     context: typer.Context,
-    recipe: Annotated[str, typer.Argument(help="A recipe's name, e.g. weibo, or a YAML file.")],
+    dataset: Annotated[
+        str, typer.Argument(help="A data set (weibo, weibo:nom, a path), or a recipe's YAML file.")
+    ],
     encoder: EncoderOption = "zh-small",
     init: Annotated[
         str,
@@ -76,13 +77,16 @@ def unify(
 ) -> None:
     """Train a decoupled model, save the best state on dev, and evaluate it on test.
 
+    A data set takes the recipe of its name in unify/, weibo:nom that of weibo, and one without a
+    recipe that of demo.
+
     Further options are LightningCLI's and override the recipe, e.g. --model.lr 1e-4 or
     --trainer.max_epochs 3 or --trainer.devices 2.
     """
     run = training_run(context, encoder, seed, ckpt_path)
     from decoupled_ner.training.launch import unify as train
 
-    train(recipe, run, init)
+    train(dataset, run, init)
 
 
 @app.command(context_settings=LIGHTNING)
@@ -127,9 +131,14 @@ def predict(
     from decoupled_ner.data.files import write_lines
     from decoupled_ner.data.jsonl import sentence_to_json
     from decoupled_ner.inference.html import highlight_html, highlight_terminal
+    from decoupled_ner.progress import track
 
+    shown = output is not None or not sys.stdout.isatty()  # else the sentences show how far it is
+    lines_read, count = _sentences(inputs or [], text or [], dataset, limit)
     recognizer = _load_model(model, dtype)
-    sentences = _predicted(recognizer, islice(_lines_of(inputs, text, dataset), limit))
+    sentences = track(
+        _predicted(recognizer, lines_read), "predicting", "sentences", count, shown=shown
+    )
     if output_format is Output.terminal and output is not None:
         raise InputError("--format terminal writes to the terminal; for a file take html")
     if output_format is Output.terminal:
@@ -224,21 +233,23 @@ def candidates_report(
 ) -> None:
     """Recall, candidates a sentence, F1 ceiling and cost of each generator and of all."""
     from decoupled_ner.candidates.report import candidate_report, render
-    from decoupled_ner.candidates.union import Union
     from decoupled_ner.data.catalog import load_dataset
+    from decoupled_ner.data.recipes import recipe_candidates
+    from decoupled_ner.locations import dataset_recipe, find_recipe
 
-    sentences = load_dataset(dataset).split(split)
-    union = (
-        _load_decoupled(model).generator
-        if model
-        else _recipe_union(recipe or dataset.partition(":")[0])
-    )
+    if model:
+        sentences, union = load_dataset(dataset).split(split), _load_decoupled(model).generator
+    else:
+        named = find_recipe("unify", recipe, small=True) if recipe else None
+        path = named or dataset_recipe(dataset, small=True)
+        data, union = recipe_candidates(path, dataset)
+        sentences = data.split(split)
+        print(f"generators of {path}", file=sys.stderr)
     if ltp is not None:
         from decoupled_ner.candidates.merged import MergedNeighbours
         from decoupled_ner.candidates.nouns import LtpNouns
 
-        merged = MergedNeighbours("ltp", model=ltp)
-        union = Union([*union.generators, LtpNouns(ltp), merged], union.max_length)
+        union = union.plus(LtpNouns(ltp), MergedNeighbours("ltp", model=ltp))
     show(candidate_report(sentences, union, progress=not as_json), as_json, render)
 
 
@@ -260,33 +271,27 @@ def _load_decoupled(name: str | None) -> DecoupledNER:
     return model
 
 
-def _lines_of(
-    inputs: list[Path] | None, texts: list[str] | None, dataset: str | None
-) -> Iterator[str]:
-    """The sentences to read: ``--text``, a data set's test, files line by line, ``-`` for stdin."""
+def _sentences(
+    inputs: list[Path], texts: list[str], dataset: str | None, limit: int | None
+) -> tuple[Iterator[str], int | None]:
+    """The sentences to read (``--text``, a data set's test, files line by line, ``-`` for stdin)
+    and how many they are, where that is known."""
+    from decoupled_ner.data.plain import check_inputs, count_lines, read_lines
+
     if not inputs and not texts and not dataset:
         raise InputError("nothing to read: give files, '-' for standard input, or --text")
-    yield from texts or ()
+    check_inputs(inputs)
+    given = list(texts)
     if dataset:
         from decoupled_ner.data.catalog import load_dataset
 
-        yield from (sentence.text for sentence in load_dataset(dataset).split("test"))
-    for path in inputs or ():
-        if str(path) == "-":
-            yield from _decoded(sys.stdin.buffer, "standard input")
-        elif path.is_file():
-            with path.open("rb") as file:
-                yield from _decoded(file, str(path))
-        else:
-            raise InputError(f"{path}: no such file")
-
-
-def _decoded(file: Iterable[bytes], name: str) -> Iterator[str]:
-    for number, line in enumerate(file, start=1):
-        try:
-            yield line.decode("utf-8").rstrip("\r\n")
-        except UnicodeDecodeError as error:
-            raise InputError(f"{name}:{number}: not UTF-8") from error
+        given += [sentence.text for sentence in load_dataset(dataset).split("test")]
+    lines = chain(given, chain.from_iterable(read_lines(path) for path in inputs))
+    in_files = count_lines(inputs)
+    count = None if in_files is None else len(given) + in_files
+    if limit is not None:
+        count = limit if count is None else min(count, limit)
+    return islice(lines, limit), count
 
 
 def _predicted(recognizer: Recognizer, lines: Iterable[str]) -> Iterator[Sentence]:
@@ -294,22 +299,6 @@ def _predicted(recognizer: Recognizer, lines: Iterable[str]) -> Iterator[Sentenc
     kept, read = tee(lines)
     for text, entities in zip(kept, recognizer.predict_stream(read), strict=True):
         yield Sentence(text, tuple(entities))
-
-
-def _recipe_union(recipe: str) -> Union:
-    """The generators that a recipe for the small encoder names."""
-    import yaml
-
-    from decoupled_ner.candidates.registry import generator_from_config
-    from decoupled_ner.candidates.union import Union
-    from decoupled_ner.locations import find_recipe
-
-    path = find_recipe("unify", recipe, small=True)
-    try:
-        config = yaml.safe_load(path.read_text(encoding="utf-8"))["data"]["candidates"]
-    except (yaml.YAMLError, KeyError, TypeError) as error:
-        raise InputError(f"{path}: no data: candidates: in this recipe") from error
-    return Union.of(generator_from_config(config))
 
 
 def _best(distribution: dict[str, float]) -> str:

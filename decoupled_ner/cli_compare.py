@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from decoupled_ner.cli_gazetteer import AsJson, show
 from decoupled_ner.cli_pretrain import training_run
@@ -47,32 +46,16 @@ def compare(
     while the others go on. Further options go to all systems, e.g. --data.train_sentences=1000.
     """
     from rich.markdown import Markdown
-    from rich.progress import Progress, TimeElapsedColumn
 
     training_run(context, encoder or "zh-small", 1, None)  # says what is not installed
     from decoupled_ner.comparison.run import compare as run
     from decoupled_ner.locations import runs_folder
+    from decoupled_ner.progress import progress_bar
 
     chosen = _experiment(experiment, dataset, systems, seeds, encoder, against, context.args)
     folder = output or runs_folder() / "compare" / chosen.name
-    console = Console(stderr=True)
-    bar = Progress(
-        *Progress.get_default_columns(),
-        TimeElapsedColumn(),
-        console=console,
-        disable=as_json or not console.is_terminal,
-        transient=True,
-    )
-    with bar:
-        task = bar.add_task("starting", total=None)
-        found = run(
-            chosen,
-            folder,
-            results,
-            lambda name, done, total: bar.update(
-                task, description=name, completed=done, total=total
-            ),
-        )
+    with progress_bar("starting", "runs", shown=not as_json) as update:
+        found = run(chosen, folder, results, lambda name, done, total: update(done, total, name))
     failed = [f"{failure.run}: {failure.reason}" for failure in found.failures]
     content = {"output": str(folder), "results": list(found.results), "failed": failed}
     show(content, as_json, lambda _: Markdown(found.table))
@@ -93,6 +76,7 @@ def _experiment(
     from dataclasses import replace
 
     from decoupled_ner.comparison.experiment import Experiment, named_systems, read_experiment
+    from decoupled_ner.training.runs import dataset_slug
 
     if path is not None:
         if dataset or systems:
@@ -101,8 +85,7 @@ def _experiment(
     elif dataset is None or systems is None:
         raise InputError("give --dataset and --systems, or --experiment")
     else:
-        name = Path(dataset.partition("?")[0]).name.replace(":", "-")
-        chosen = Experiment(name, dataset, named_systems(_listed(systems)))
+        chosen = Experiment(dataset_slug(dataset), dataset, named_systems(_listed(systems)))
     if seeds is not None:
         try:
             chosen = replace(chosen, seeds=tuple(int(seed) for seed in _listed(seeds)))

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from decoupled_ner.cli_gazetteer import AsJson, renamed, show
 from decoupled_ner.types import InputError
@@ -38,10 +37,10 @@ def label(
 ) -> None:
     """Label text; interrupted, the same command goes on where it was."""
     from rich.pretty import Pretty
-    from rich.progress import Progress
 
     from decoupled_ner.data.distant import DistantSettings, label_texts
     from decoupled_ner.gazetteer.readers import read_rows
+    from decoupled_ner.progress import progress_bar
 
     if engine not in ("local", "ray"):
         raise InputError(f"--engine takes local or ray, not {engine!r}")
@@ -52,8 +51,7 @@ def label(
         max_occurrences=max_occurrences,
         blacklist=never,
     )
-    with Progress(console=Console(stderr=True), disable=as_json) as bar:
-        task = bar.add_task("labelling", total=None)
+    with progress_bar("labelling", shown=not as_json) as update:
         manifest = label_texts(
             text,
             gazetteer,
@@ -61,9 +59,7 @@ def label(
             settings,
             processes=processes,
             engine=engine,  # type: ignore[arg-type]
-            progress=lambda done, total, what: bar.update(
-                task, completed=done, total=total, description=what
-            ),
+            progress=update,
         )
     show(manifest, as_json, lambda found: Pretty(_summary(found)))
 

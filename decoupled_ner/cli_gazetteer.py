@@ -41,21 +41,14 @@ def gazetteer_build(
     as_json: AsJson = False,
 ) -> None:
     """Build a gazetteer from dictionaries."""
-    from rich.progress import Progress
-
     from decoupled_ner.gazetteer.build import build_gazetteer
     from decoupled_ner.gazetteer.render import render_build
     from decoupled_ner.locations import find_recipe
+    from decoupled_ner.progress import progress_bar
 
-    with Progress(console=Console(stderr=True), disable=as_json) as bar:
-        task = bar.add_task("reading", total=None)
-        manifest = build_gazetteer(
-            sources or find_recipe("gazetteers", "sources"),
-            output,
-            lambda done, total, name: bar.update(
-                task, completed=done, total=total, description=name
-            ),
-        )
+    with progress_bar("reading", "sources", shown=not as_json) as update:
+        recipe = sources or find_recipe("gazetteers", "sources")
+        manifest = build_gazetteer(recipe, output, update)
     show(manifest, as_json, render_build)
 
 

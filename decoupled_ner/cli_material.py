@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from decoupled_ner.cli_gazetteer import AsJson, show
 from decoupled_ner.types import InputError
@@ -42,12 +41,12 @@ def augment(
     Train on the file with --data.extra.files '[FILE]' behind unify or tagger.
     """
     from rich.pretty import Pretty
-    from rich.progress import Progress
 
     from decoupled_ner.data.augment import AugmentSettings
     from decoupled_ner.data.augment import augment as augmented
     from decoupled_ner.data.catalog import load_dataset
     from decoupled_ner.data.jsonl import write_jsonl
+    from decoupled_ner.progress import progress_bar
 
     if output.suffixes[-1:] != [".jsonl"]:
         raise InputError(f"--output {output}: name it .jsonl, which says its format")
@@ -55,12 +54,10 @@ def augment(
         copies, share, top_k, temperature, keep_length, segmenter, segmenter_model, seed
     )
     sentences = load_dataset(dataset, train_sentences=train_sentences).split("train")
-    console = Console(stderr=True)
-    silent = as_json or not console.is_terminal
-    with Progress(console=console, disable=silent, transient=True) as bar:
-        task = bar.add_task("rewriting", total=len(sentences))
+    what, total = "rewriting", len(sentences)
+    with progress_bar(what, "sentences", shown=not as_json) as update:
         found = list(
-            augmented(sentences, encoder, settings, lambda n: bar.update(task, completed=n))
+            augmented(sentences, encoder, settings, lambda done: update(done, total, what))
         )
     write_jsonl(found, output)
     written = len(found) - len(sentences)
@@ -87,27 +84,22 @@ def train(
     """Train vectors of characters, bigrams and words, and compile SoftLexicon's lexicon;
     interrupted, the same command goes on where it was."""
     from rich.pretty import Pretty
-    from rich.progress import Progress
 
     from decoupled_ner.data.embeddings import EmbeddingSettings, train_embeddings
     from decoupled_ner.locations import runs_folder
+    from decoupled_ner.progress import progress_bar
 
     folder = output or runs_folder() / "embeddings"
     settings = EmbeddingSettings(
         dim=dim, epochs=epochs, min_count=min_count, share=share, seed=seed
     )
-    console = Console(stderr=True)
-    silent = as_json or not console.is_terminal
-    with Progress(console=console, disable=silent, transient=True) as bar:
-        task = bar.add_task("segmenting", total=None)
+    with progress_bar("segmenting", shown=not as_json) as update:
         manifest = train_embeddings(
             text,
             folder,
             settings,
             workers=workers,
-            progress=lambda what, done, total: bar.update(
-                task, description=what, completed=done, total=total
-            ),
+            progress=lambda what, done, total: update(done, total, what),
         )
     found = {"output": str(folder), **manifest["vectors"], "lexicon": manifest["lexicon"]}
     show(found, as_json, Pretty)

@@ -9,6 +9,9 @@ from decoupled_ner.types import InputError
 
 _PACKAGE = Path(__file__).parent
 
+#: Whose ``unify`` recipe data sets take that have none of their own.
+DEFAULT_RECIPE = "demo"
+
 
 def recipe_folder(stage: str) -> Path:
     """The folder of ``unify``, ``gazetteers`` or ``baselines`` recipes.
@@ -22,8 +25,11 @@ def recipe_folder(stage: str) -> Path:
     raise InputError(f"no {stage} recipes beside the package: install decoupled-ner again")
 
 
-def find_recipe(stage: str, name: str, *, small: bool = False) -> Path:
+def find_recipe(stage: str, name: str, *, small: bool = False, default: str | None = None) -> Path:
     """A recipe by path or by name; with ``small``, ``NAME-small.yaml`` where there is one.
+
+    Args:
+        default: the name to take where there is no recipe ``name``.
 
     Raises:
         InputError: there is none of that name.
@@ -32,12 +38,19 @@ def find_recipe(stage: str, name: str, *, small: bool = False) -> Path:
         if not Path(name).is_file():
             raise InputError(f"no recipe {name}")
         return Path(name)
-    folder = recipe_folder(stage)
-    for candidate in ([f"{name}-small"] if small else []) + [name]:
-        if (folder / f"{candidate}.yaml").is_file():
-            return folder / f"{candidate}.yaml"
-    known = ", ".join(sorted(path.stem for path in folder.glob("*.yaml")))
-    raise InputError(f"no recipe {name!r} in {stage}/; there are {known}")
+    known = {path.stem: path for path in sorted(recipe_folder(stage).glob("*.yaml"))}
+    for wanted in (name, default):
+        for candidate in (f"{wanted}-small", wanted) if small else (wanted,):
+            if candidate in known:
+                return known[candidate]
+    raise InputError(f"no recipe {name!r} in {stage}/; there are {', '.join(known)}")
+
+
+def dataset_recipe(dataset: str, *, small: bool = False) -> Path:
+    """The ``unify`` recipe for a data set: the one named as what stands before the first colon
+    (``weibo`` for ``weibo:nom``), else `DEFAULT_RECIPE`."""
+    name = dataset.partition(":")[0]
+    return find_recipe("unify", name, small=small, default=DEFAULT_RECIPE)
 
 
 def runs_folder() -> Path:

@@ -9,8 +9,11 @@ import pytest
 import yaml
 from pytorch_lightning.cli import LightningArgumentParser
 
+from decoupled_ner.candidates import JiebaNouns
 from decoupled_ner.candidates.registry import generator_from_config
-from decoupled_ner.locations import find_recipe, recipe_folder
+from decoupled_ner.data.catalog import load_dataset
+from decoupled_ner.data.negatives import negative_pools
+from decoupled_ner.locations import dataset_recipe, find_recipe, recipe_folder
 from decoupled_ner.training.data import UnifiedData
 from decoupled_ner.training.unified import UnifiedTraining
 from decoupled_ner.types import InputError
@@ -40,6 +43,30 @@ def test_the_papers_settings(name: str):
     assert recipe["model"]["alpha"] == recipe["model"]["beta"] == 0.5
     assert recipe["data"]["negatives_per_positive"] is None
     assert (recipe["data"]["batch_size"], recipe["trainer"]["max_epochs"]) == PAPER[name]
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_no_negatives_are_made_twice(path: Path):
+    data = yaml.safe_load(path.read_text())["data"]
+    assert data.get("negative_nouns") not in data["candidates"]["init_args"]["generators"]
+
+
+@pytest.mark.parametrize("name", PAPER)
+def test_the_papers_nouns_are_negatives(name: str):
+    sentences = load_dataset("demo").split("dev")[:40]
+    recipe = yaml.safe_load(find_recipe("unify", name).read_text())
+    assert recipe["data"].get("negative_candidates", True)
+    candidates = generator_from_config(recipe["data"]["candidates"])
+    pools = negative_pools(sentences, [candidates], recipe["data"]["negative_edits"])
+    nouns = negative_pools(sentences, [JiebaNouns()], "sentence")
+    assert any(nouns) and all(set(few) <= set(all_) for few, all_ in zip(nouns, pools, strict=True))
+
+
+def test_data_sets_take_the_recipe_of_their_name_or_the_default():
+    assert dataset_recipe("weibo:nom", small=True).name == "weibo-small.yaml"
+    assert dataset_recipe("msra").name == "msra.yaml"
+    for other in ("cluener", "/some/where/weibo", "C:/weibo"):
+        assert dataset_recipe(other).name == "demo.yaml"
 
 
 def test_small_encoders_take_small_recipes():

@@ -16,7 +16,11 @@ if TYPE_CHECKING:
     from decoupled_ner.candidates.ngrams import NGrams, WordNGrams
     from decoupled_ner.candidates.nouns import JiebaNouns, LacEntities, LtpNouns
     from decoupled_ner.candidates.overlap import resolve
-    from decoupled_ner.candidates.registry import generator_from_config, to_config
+    from decoupled_ner.candidates.registry import (
+        generator_from_config,
+        register_generator,
+        to_config,
+    )
     from decoupled_ner.candidates.report import candidate_report
     from decoupled_ner.candidates.union import Union
     from decoupled_ner.candidates.variants import NameVariants
@@ -35,6 +39,7 @@ _MODULES = {
     "WordNGrams": "ngrams",
     "candidate_report": "report",
     "generator_from_config": "registry",
+    "register_generator": "registry",
     "resolve": "overlap",
     "to_config": "registry",
 }
@@ -53,6 +58,7 @@ __all__ = [
     "WordNGrams",
     "candidate_report",
     "generator_from_config",
+    "register_generator",
     "resolve",
     "to_config",
 ]

@@ -34,5 +34,6 @@ class CandidateGenerator(ABC):
 
     def save(self, directory: Path) -> dict[str, Any]:
         """Write what this generator needs into ``directory`` and return the ``init_args`` to load
-        it from there (paths relative to ``directory``). By default nothing needs writing."""
+        it from there: paths relative to ``directory``, in arguments called ``paths`` or ``model``.
+        By default nothing needs writing."""
         return self.init_args()

@@ -1,48 +1,76 @@
 """Generators as plain configuration, as it stands in recipes and inside saved models.
 
 A configuration is ``{"class_path": "decoupled_ner.candidates.JiebaNouns", "init_args": {…}}``.
-Only the generators named here are built from one: a model from elsewhere must not be able to
-choose which code runs.
+Only the generators named here, and those that `register_generator` was called with, are built from
+one: a model from elsewhere must not be able to choose which code runs.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from functools import cache
 from importlib import import_module
+from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from decoupled_ner.candidates.base import CandidateGenerator
 from decoupled_ner.types import InputError
 
 _PACKAGE = "decoupled_ner.candidates"
-_GENERATORS = (
-    "DictionaryNames",
-    "GazetteerMatches",
-    "JiebaNouns",
-    "LacEntities",
-    "LtpNouns",
-    "MergedNeighbours",
-    "NGrams",
-    "NameVariants",
-    "Union",
-    "WordNGrams",
-)
+#: The project's own generators, and the module that each is known by. That of a layer above is
+#: imported only when a configuration names it.
+_OWN = {
+    "DictionaryNames": _PACKAGE,
+    "GazetteerMatches": _PACKAGE,
+    "JiebaNouns": _PACKAGE,
+    "LacEntities": _PACKAGE,
+    "LtpNouns": _PACKAGE,
+    "MergedNeighbours": _PACKAGE,
+    "NGrams": _PACKAGE,
+    "NameVariants": _PACKAGE,
+    "TaggerCandidates": "decoupled_ner.inference.tagger",
+    "Union": _PACKAGE,
+    "WordNGrams": _PACKAGE,
+}
 _PATHS = ("paths", "model")  # arguments that may name a file or folder beside a saved model
+
+#: Installed packages name the modules here that register generators when they are imported.
+ENTRY_POINTS = "decoupled_ner.candidates"
+
+_registered: dict[str, type[CandidateGenerator]] = {}
+_Class = TypeVar("_Class", bound=type[CandidateGenerator])
+
+
+def register_generator(generator: _Class) -> _Class:
+    """Let a class of your own travel inside saved models: a decorator.
+
+    The process that loads such a model must have imported the class too; or a package is installed
+    that names its module under the entry points ``decoupled_ner.candidates``.
+    """
+    _registered[_path(generator)] = generator
+    return generator
 
 
 def to_config(generator: CandidateGenerator, directory: Path | None = None) -> dict[str, Any]:
     """The configuration that `generator_from_config` reads, of JSON values.
 
     Args:
-        generator: one of those that this project has.
+        generator: one of those that this project has, or of a registered class.
         directory: where to write what the generator needs; the configuration then refers to it by
             relative paths. By default nothing is written, and paths stay as they were given.
+
+    Raises:
+        InputError: the class is not registered, or its arguments are no JSON values.
     """
-    name = type(generator).__name__
-    _check_known(name)
+    path = _known_path(type(generator))
     arguments = generator.init_args() if directory is None else generator.save(directory)
-    return {"class_path": f"{_PACKAGE}.{name}", "init_args": arguments}
+    try:
+        json.dumps(arguments)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"the init_args of {path} must be JSON values: {error}") from error
+    return {"class_path": path, "init_args": arguments}
 
 
 def generator_from_config(
@@ -59,19 +87,15 @@ def generator_from_config(
     """
     if not isinstance(config, Mapping) or not isinstance(config.get("class_path"), str):
         raise InputError(f"a candidate generator needs a class_path and init_args, got {config!r}")
-    package, _, name = config["class_path"].rpartition(".")
-    if package != _PACKAGE:
-        raise InputError(f"{config['class_path']!r} is no candidate generator; {_choices()}")
-    _check_known(name)
+    generator = _class_at(config["class_path"])
     arguments = {
         key: _argument(key, value, directory)
         for key, value in (config.get("init_args") or {}).items()
     }
     try:
-        generator: CandidateGenerator = getattr(import_module(_PACKAGE), name)(**arguments)
+        return generator(**arguments)
     except TypeError as error:
-        raise InputError(f"the candidate generator {name}: {error}") from error
-    return generator
+        raise InputError(f"the candidate generator {generator.__name__}: {error}") from error
 
 
 def _argument(key: str, value: Any, directory: Path | None) -> Any:
@@ -92,10 +116,45 @@ def _beside(directory: Path, value: Any) -> Any:
     return value
 
 
-def _check_known(name: str) -> None:
-    if name not in _GENERATORS:
-        raise InputError(f"{name!r} is no candidate generator of this project; {_choices()}")
+def _path(generator: type[CandidateGenerator]) -> str:
+    return f"{generator.__module__}.{generator.__qualname__}"
 
 
-def _choices() -> str:
-    return f"choose one of {', '.join(f'{_PACKAGE}.{name}' for name in _GENERATORS)}"
+def _known_path(generator: type[CandidateGenerator]) -> str:
+    """The class path that a configuration has for a class."""
+    name, path = generator.__name__, _path(generator)
+    if name in _OWN and f"{generator.__module__}.".startswith(f"{_OWN[name]}."):
+        return f"{_OWN[name]}.{name}"
+    if path not in _registered:
+        raise InputError(
+            f"{path} can't be saved in a model: put @register_generator of {_PACKAGE} before the"
+            " class, and import it wherever the model is loaded"
+        )
+    return path
+
+
+def _class_at(path: str) -> type[CandidateGenerator]:
+    """The class that a configuration names; nothing is imported because a path says so."""
+    module, _, name = path.rpartition(".")
+    if _OWN.get(name) == module:
+        generator: type[CandidateGenerator] = getattr(import_module(module), name)
+        return generator
+    if path not in _registered:
+        _import_plugins()
+    if path not in _registered:
+        known = ", ".join([*(f"{module}.{name}" for name, module in _OWN.items()), *_registered])
+        raise InputError(
+            f"{path!r} is no candidate generator that is known here; choose one of {known},"
+            f" or import the module that registers it (register_generator of {_PACKAGE})"
+        )
+    return _registered[path]
+
+
+@cache
+def _import_plugins() -> None:
+    """Import the modules of installed packages that register generators."""
+    for point in entry_points(group=ENTRY_POINTS):
+        try:
+            point.load()
+        except ImportError as error:
+            raise InputError(f"{point.value}, a plug-in, can't be imported: {error}") from error

@@ -7,13 +7,13 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from rich.progress import track
 from rich.table import Table
 
 from decoupled_ner.candidates.base import CandidateGenerator
 from decoupled_ner.candidates.union import Union
 from decoupled_ner.candidates.words import forget_words
 from decoupled_ner.metrics import candidate_recall, labels_of, proposed_array
+from decoupled_ner.progress import track
 from decoupled_ner.types import InputError, Region, Sentence
 
 Proposals = list[list[Region]]
@@ -44,10 +44,11 @@ def candidate_report(
         raise InputError("a candidate report needs sentences with gold entities; these have none")
     union = generators if isinstance(generators, Union) else Union(generators)
     texts = [sentence.text for sentence in sentences]
+    measured = [*union.generators, union]
     timed = [
         _timed(generator, texts)
         for generator in track(
-            [*union.generators, union], description="candidates", disable=not progress
+            measured, "measuring candidates", "generators", len(measured), shown=progress
         )
     ]
     *parts, (everything, seconds) = timed

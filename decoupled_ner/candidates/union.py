@@ -39,6 +39,10 @@ class Union(CandidateGenerator):
         """The generator itself if it is a union, else a union of it alone."""
         return generator if isinstance(generator, Union) else cls([generator])
 
+    def plus(self, *generators: CandidateGenerator) -> Union:
+        """This union with further generators, under the same limit."""
+        return Union([*self.generators, *generators], self.max_length)
+
     def candidates(self, text: str) -> list[Candidate]:
         """The candidates of ``text``, sorted by start, then end."""
         return self.candidates_batch([text])[0]

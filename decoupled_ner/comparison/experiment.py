@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import yaml
 
-from decoupled_ner.locations import find_recipe, recipe_folder, runs_folder
+from decoupled_ner.locations import dataset_recipe, find_recipe, recipe_folder, runs_folder
 from decoupled_ner.models.encoder import is_small, load_encoder_config
 from decoupled_ner.training.launch import Run, tagger_folder, unify_folder
 from decoupled_ner.training.starts import resolve_start, stage_one_run
@@ -175,9 +175,9 @@ def _prepare(experiment: Experiment, system: System) -> tuple[Stage, Path, str, 
 
 def _find(name: str, dataset: str, encoder: str) -> tuple[Stage, Path]:
     """A recipe and the command that it is of."""
-    if name == DECOUPLED:
-        name = dataset.partition(":")[0]
     small = is_small(load_encoder_config(encoder))
+    if name == DECOUPLED:
+        return "unify", dataset_recipe(dataset, small=small)
     if name.endswith((".yaml", ".yml")):
         path = find_recipe("unify", name)
         return ("tagger" if "parts:" in path.read_text(encoding="utf-8") else "unify"), path

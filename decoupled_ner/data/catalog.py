@@ -60,6 +60,11 @@ class Dataset:
 DATASETS = (*CATALOG, "demo")
 
 
+def is_dataset(name_or_path: str) -> bool:
+    """Whether `load_dataset` knows the name, or there is a file or folder to read."""
+    return name_or_path in DATASETS or Path(name_or_path.partition("?format=")[0]).exists()
+
+
 def load_dataset(name_or_path: str, *, train_sentences: int | None = None) -> Dataset:
     """A data set by its name in the catalog, or by the path of the user's own files.
 

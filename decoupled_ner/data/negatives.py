@@ -13,34 +13,40 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
 from decoupled_ner.candidates.base import CandidateGenerator
+from decoupled_ner.progress import batches
 from decoupled_ner.types import Region, Sentence
 
 EditScope = Literal["sentence", "dataset", "none"]
+
+#: Sentences that generators are given together: enough for them, and few enough that a bar moves.
+PROPOSED_AT_ONCE = 256
 
 
 def negative_pools(
     sentences: Sequence[Sentence],
     generators: Sequence[CandidateGenerator],
     edit_scope: EditScope,
+    progress: bool = False,
 ) -> list[list[Region]]:
     """The negatives of each sentence, sorted, from ``generators`` and from edits of mentions.
 
     Args:
         edit_scope: edits of the sentence's own mentions, of those of all sentences, or none.
+        progress: whether to show a progress bar.
     """
-    pools: list[set[Region]] = [set() for _ in sentences]
-    texts = [sentence.text for sentence in sentences]
-    for generator in generators:
-        for pool, regions in zip(pools, generator.propose_batch(texts), strict=True):
-            pool.update(regions)
     everywhere = EditIndex(e.text for s in sentences for e in s.entities)
-    for pool, sentence in zip(pools, sentences, strict=True):
-        if edit_scope == "sentence":
-            pool.update(EditIndex(e.text for e in sentence.entities).regions(sentence.text))
-        elif edit_scope == "dataset":
-            pool.update(everywhere.regions(sentence.text))
-        pool.difference_update(entity.region for entity in sentence.entities)
-    return [sorted(pool) for pool in pools]
+    pools: list[list[Region]] = []
+    for batch in batches(sentences, PROPOSED_AT_ONCE, "proposing negatives", shown=progress):
+        texts = [sentence.text for sentence in batch]
+        proposed = [generator.propose_batch(texts) for generator in generators]
+        for index, sentence in enumerate(batch):
+            pool = {region for regions in proposed for region in regions[index]}
+            if edit_scope == "sentence":
+                pool.update(EditIndex(e.text for e in sentence.entities).regions(sentence.text))
+            elif edit_scope == "dataset":
+                pool.update(everywhere.regions(sentence.text))
+            pools.append(sorted(pool.difference(entity.region for entity in sentence.entities)))
+    return pools
 
 
 class EditIndex:

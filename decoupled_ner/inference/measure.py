@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Sequence
-
-from rich.console import Console
-from rich.progress import track
 
 from decoupled_ner.data.catalog import Dataset
 from decoupled_ner.inference.evaluate import Evaluation, evaluate
 from decoupled_ner.inference.recognizer import Recognizer
+from decoupled_ner.progress import batches
 from decoupled_ner.types import Candidate, Entity, Sentence
 
 _BATCH = 64
@@ -40,10 +37,8 @@ def measure(
     predicted: list[list[Entity]] = []
     proposed: list[list[Candidate]] = []
     started = time.perf_counter()
-    steps = range(0, len(gold), _BATCH)
-    for start in track(steps, f"predicting {split}", console=Console(file=sys.stderr)):
-        texts = [sentence.text for sentence in gold[start : start + _BATCH]]
-        entities, candidates = recognizer.recognize(texts)
+    for batch in batches(gold, _BATCH, f"predicting {split}"):
+        entities, candidates = recognizer.recognize([sentence.text for sentence in batch])
         predicted += entities
         proposed += candidates or []
     seconds = time.perf_counter() - started

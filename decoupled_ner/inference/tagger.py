@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -195,6 +196,9 @@ class TaggerCandidates(CandidateGenerator):
         }
 
     def save(self, directory: Path) -> dict[str, Any]:
-        """The tagger itself, beside the model that uses it."""
-        self.tagger.save_pretrained(directory / self.name)
-        return {**self.init_args(), "model": self.name}
+        """The tagger itself, in a folder of the model that uses it; another machine may have
+        another device."""
+        names = (f"{self.name}-{number}" if number > 1 else self.name for number in count(1))
+        folder = next(name for name in names if not (directory / name).exists())
+        self.tagger.save_pretrained(directory / folder)
+        return {**self.init_args(), "model": folder, "device": "auto"}

@@ -11,13 +11,15 @@ from pytorch_lightning.utilities import rank_zero_only
 from torch.utils.data import DataLoader
 
 from decoupled_ner.candidates.base import CandidateGenerator
-from decoupled_ner.candidates.gazetteer import GazetteerMatches
+from decoupled_ner.candidates.gazetteer import with_mentions_of
+from decoupled_ner.candidates.registry import to_config
 from decoupled_ner.candidates.union import Union
 from decoupled_ner.data.catalog import Dataset, load_dataset
 from decoupled_ner.data.extra import ExtraTraining, extra_sentences
-from decoupled_ner.data.negatives import EditScope, negative_pools
+from decoupled_ner.data.negatives import PROPOSED_AT_ONCE, EditScope, negative_pools
 from decoupled_ner.data.pairs import PairBatch, PairEncoder, TokenizedText, collate_pairs
 from decoupled_ner.models.encoder import load_tokenizer
+from decoupled_ner.progress import batches
 from decoupled_ner.training.batches import EpochBatches
 from decoupled_ner.training.datamodule import TrainingData
 from decoupled_ner.types import Candidate, InputError, Region, Sentence
@@ -95,28 +97,32 @@ class SentenceData(TrainingData):
             return []
         share = self.data.split("dev")[trainer.global_rank :: trainer.world_size]
         candidates = self.evaluation_candidates(share)
-        batches = [
+        parts = [
             EvaluationBatch(
                 share[i : i + EVALUATION_SENTENCES], candidates[i : i + EVALUATION_SENTENCES]
             )
             for i in range(0, len(share), EVALUATION_SENTENCES)
         ]
-        return DataLoader(batches, batch_size=None)  # type: ignore[arg-type]
+        return DataLoader(parts, batch_size=None)  # type: ignore[arg-type]
 
 
 class UnifiedData(SentenceData):
     """Pairs for unified training: every entity, and negatives labelled ``O``.
 
     Args:
-        candidates: the generators that prediction will use.
-        train_mentions: whether the training split's own mentions are a further generator, a
-            gazetteer that travels with the model.
-        negative_nouns: a generator of nouns as negatives (the paper: LTP's), or None.
+        candidates: the generators that prediction will use; they travel with the model.
+        train_mentions: whether the training split's own mentions are a further generator, as in
+            `decoupled_ner.candidates.gazetteer.with_mentions_of`.
+        negative_nouns: a generator of nouns as negatives (the paper: LTP's); None where
+            ``candidates`` propose nouns and ``negative_candidates`` makes negatives of them.
         negative_edits: regions within one edit of a mention of the same ``sentence``, of the whole
             ``dataset``, or ``none``.
         negative_candidates: whether what ``candidates`` propose on training sentences are
             negatives too.
         negatives_per_positive: drawn anew each epoch; None for all of them, as in the paper.
+
+    Raises:
+        InputError: a generator of ``candidates`` can't be saved in a model, or no such data set.
     """
 
     def __init__(
@@ -141,10 +147,10 @@ class UnifiedData(SentenceData):
         super().__init__(
             dataset, encoder, fit_on, train_sentences, extra, batch_size, num_workers, seed
         )
-        if train_mentions:
-            known = GazetteerMatches.from_sentences(self.data.split(fit_on), min_length=1)
-            candidates = Union([Union.of(candidates), known])
         self.candidates = Union.of(candidates)
+        if train_mentions:
+            self.candidates = with_mentions_of(self.candidates, self.data.split(fit_on))
+        to_config(self.candidates)  # what can't be saved is told now, not after the training
         self.negative_generators = [
             *([negative_nouns] if negative_nouns else []),
             *([self.candidates] if negative_candidates else []),
@@ -165,7 +171,9 @@ class UnifiedData(SentenceData):
             ]
             if not positives:
                 raise InputError(f"{self.data.name}: no entity in {self.fit_on} to train on")
-            pools = negative_pools(sentences, self.negative_generators, self.negative_edits)
+            pools = negative_pools(
+                sentences, self.negative_generators, self.negative_edits, self.shows_progress
+            )
             negatives = [LabelledRegion(i, r, 0) for i, pool in enumerate(pools) for r in pool]
             self._pairs = positives, negatives
         return self._pairs
@@ -208,7 +216,11 @@ class UnifiedData(SentenceData):
         )
 
     def evaluation_candidates(self, sentences: Sequence[Sentence]) -> list[list[Candidate]]:
-        return self.candidates.candidates_batch([sentence.text for sentence in sentences])
+        found: list[list[Candidate]] = []
+        what, shown = "proposing regions of dev", self.shows_progress
+        for batch in batches(sentences, PROPOSED_AT_ONCE, what, shown=shown):
+            found += self.candidates.candidates_batch([sentence.text for sentence in batch])
+        return found
 
 
 class LabelledRegion(NamedTuple):

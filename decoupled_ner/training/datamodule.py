@@ -49,6 +49,12 @@ class TrainingData(pl.LightningDataModule, ABC):
         """Whether the state that is best on dev is kept, rather than the last."""
         return self.validates
 
+    @property
+    def shows_progress(self) -> bool:
+        """Whether to show what is being prepared: in the first process, unless bars are off."""
+        trainer = self.trainer
+        return bool(trainer and trainer.is_global_zero and trainer.progress_bar_callback)
+
     def optimizer_steps(self) -> int:
         """Of the whole run. Lightning's own estimate would load the training set before it knows
         that a run is resumed, and start the epoch anew."""

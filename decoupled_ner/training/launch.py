@@ -12,18 +12,19 @@ import torch
 import yaml
 from rich.console import Console
 
+from decoupled_ner.data.catalog import is_dataset
 from decoupled_ner.inference.evaluate import render
 from decoupled_ner.inference.html import write_report
 from decoupled_ner.inference.measure import measure
 from decoupled_ner.inference.model import DType
-from decoupled_ner.locations import find_recipe
+from decoupled_ner.locations import dataset_recipe, find_recipe
 from decoupled_ner.models.encoder import is_small, load_encoder_config
 from decoupled_ner.training.base import BaseTraining, EncoderTraining
 from decoupled_ner.training.cli import TrainingCLI
 from decoupled_ner.training.curves import write_curves
 from decoupled_ner.training.data import SentenceData, UnifiedData
 from decoupled_ner.training.datamodule import TrainingData
-from decoupled_ner.training.runs import environment, run_folder, write_json
+from decoupled_ner.training.runs import dataset_slug, environment, run_folder, write_json
 from decoupled_ner.training.starts import Start, resolve_start
 from decoupled_ner.training.tagger import TaggerData, TaggerTraining
 from decoupled_ner.training.unified import UnifiedTraining
@@ -50,11 +51,12 @@ class Run:
     arguments: Sequence[str] = ()
 
 
-def unify(recipe_name: str, run: Run, init: str = "auto") -> Path | None:
+def unify(name: str, run: Run, init: str = "auto") -> Path | None:
     """Train a decoupled model and return the run's folder; None in a process that only helped.
 
     Args:
-        recipe_name: a recipe's name (``weibo``) or path.
+        name: a data set (``weibo``, ``weibo:nom``, a path), trained on with the recipe that
+            `dataset_recipe` finds; or a recipe's name or path, which says what it trains on.
         init: pre-trained encoders to start from: ``auto`` for the newest of stage 1 that fits,
             ``none``, one directory, or two with a comma for mention and context.
 
@@ -63,17 +65,30 @@ def unify(recipe_name: str, run: Run, init: str = "auto") -> Path | None:
     """
     start = resolve_start(init, run.encoder)
     mention, _, context = start.encoder.partition(",")
-    recipe = find_recipe("unify", recipe_name, small=is_small(load_encoder_config(mention)))
-    folder = unify_folder(recipe, run)
+    recipe, dataset = _recipe_of(name, small=is_small(load_encoder_config(mention)))
+    folder = unify_folder(recipe, run, dataset)
     arguments = [f"--config={recipe}", f"--model.encoder={mention}"]
+    if dataset:
+        arguments.append(f"--data.dataset={dataset}")
     if context:
         arguments += [f"--model.context_encoder={context}", "--model.share_encoders=false"]
     return train(UnifiedTraining, UnifiedData, "decoupled", folder, arguments, run, start)
 
 
-def unify_folder(recipe: Path, run: Run) -> Path:
-    """Where a run of :func:`unify` lies."""
-    return run_folder("unify", recipe.stem.removesuffix("-small"), run.encoder, run.seed)
+def unify_folder(recipe: Path, run: Run, dataset: str | None = None) -> Path:
+    """Where a run of :func:`unify` lies, on the recipe's own data set or on another."""
+    name = dataset_slug(dataset) if dataset else recipe.stem.removesuffix("-small")
+    return run_folder("unify", name, run.encoder, run.seed)
+
+
+def _recipe_of(name: str, *, small: bool) -> tuple[Path, str | None]:
+    """The recipe that `unify` takes, and the data set in place of the recipe's own."""
+    is_file = name.endswith((".yaml", ".yml"))
+    if is_file or not (":" in name or is_dataset(name)):
+        return find_recipe("unify", name, small=small), None
+    recipe = dataset_recipe(name, small=small)
+    own = name in (recipe.stem, recipe.stem.removesuffix("-small"))
+    return recipe, None if own else name
 
 
 def train_tagger(recipe_name: str, dataset: str, run: Run, init: str = "none") -> Path | None:
@@ -102,7 +117,7 @@ def train_tagger(recipe_name: str, dataset: str, run: Run, init: str = "none") -
 
 def tagger_folder(recipe: Path, dataset: str, run: Run) -> Path:
     """Where a run of :func:`train_tagger` lies."""
-    name = f"{Path(dataset.partition('?')[0]).name.replace(':', '-')}-{recipe.stem}"
+    name = f"{dataset_slug(dataset)}-{recipe.stem}"
     return run_folder("tagger", name, run.encoder, run.seed)
 
 

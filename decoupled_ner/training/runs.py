@@ -26,6 +26,11 @@ def run_folder(stage: str, name: str, encoder: str, seed: int) -> Path:
     return runs_folder() / stage / name / slug / f"seed-{seed}"
 
 
+def dataset_slug(dataset: str) -> str:
+    """A data set's name or path as a part of a run's folder: ``weibo-nom`` for ``weibo:nom``."""
+    return Path(dataset.partition("?")[0]).resolve().name.replace(":", "-")
+
+
 def prepare_run(folder: Path, resume: bool) -> None:
     """Make the run's folder. What an earlier run left there is moved aside, never overwritten,
     unless this run resumes it. Under DDP only the first process does anything."""

@@ -148,6 +148,13 @@ def test_rows_of_one_recipe_are_kept_apart(machine: Machine, tmp_path: Path) -> 
     assert len({planned.folder for planned in machine.plans}) == 2
 
 
+@pytest.mark.parametrize(("dataset", "recipe"), [("weibo:nom", "weibo"), ("resume", "demo")])
+def test_every_data_set_has_a_recipe(dataset: str, recipe: str, tmp_path: Path) -> None:
+    [planned] = plan(Experiment("any", dataset, (System("decoupled"),)), tmp_path)
+    assert Path(planned.command[1]).name == f"{recipe}-small.yaml"
+    assert f"--data.dataset={dataset}" in planned.command
+
+
 def test_experiments_from_files(tmp_path: Path) -> None:
     for path in (ROOT / "benchmarks" / "experiments").glob("*.yaml"):
         read = read_experiment(path)

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from decoupled_ner.candidates.gazetteer import GazetteerMatches
+from decoupled_ner.candidates import Union, generator_from_config, to_config
+from decoupled_ner.candidates.gazetteer import GazetteerMatches, with_mentions_of
 from decoupled_ner.gazetteer import Gazetteer
-from decoupled_ner.types import InputError, Region
+from decoupled_ner.types import Candidate, InputError, Region, Sentence, entity_at
 
 NAMES = {"北京": ["GPE"], "北京大学": ["ORG"], "大学": ["O"], "京": ["GPE", "LOC"], "art": ["ORG"]}
 TEXT = "😀北京大学 party art"
@@ -26,6 +27,15 @@ def test_modes() -> None:
     every = GazetteerMatches.from_mentions(NAMES, min_length=1, whole_words=False)
     assert texts(every) == ["北京", "北京大学", "京", "art", "art"]
     assert GazetteerMatches.from_mentions(NAMES).propose("") == []
+
+
+def test_mentions_of_sentences_join_a_union_that_has_a_gazetteer() -> None:
+    sentence = Sentence("中美", (entity_at("中美", 0, 1, "LOC"),))
+    union = with_mentions_of(Union([GazetteerMatches.from_mentions(NAMES)]), [sentence])
+    expected = [Candidate(0, 1, ("train-mentions",)), Candidate(1, 3, ("gazetteer",))]
+    assert union.candidates("中北京") == expected
+    assert generator_from_config(to_config(union)).propose("中北京") == [Region(0, 1), Region(1, 3)]
+    assert GazetteerMatches.from_sentences([sentence]).propose("中") == []  # the usual limit
 
 
 @given(st.text("北京大学😀a", max_size=20))

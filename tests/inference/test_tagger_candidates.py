@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import itertools
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import torch
 
+from decoupled_ner.candidates import NGrams, Union
+from decoupled_ner.inference.model import DecoupledNER
 from decoupled_ner.inference.tagger import Tagger, TaggerCandidates
 from decoupled_ner.labels import LabelSet, repair_tags
+from decoupled_ner.models.decoupled import DecoupledConfig, DecoupledModel
+from decoupled_ner.models.encoder import load_encoder, load_encoder_config, load_tokenizer
 from decoupled_ner.models.tagger_builder import TaggerRecipe, build_tagger
 from decoupled_ner.types import InputError, Region
 
@@ -110,6 +115,41 @@ def test_as_a_generator_it_travels_with_a_model(tagger: Tagger, tmp_path: Path) 
     assert TaggerCandidates(**generator.init_args()).init_args() == generator.init_args()
     k_best = TaggerCandidates(tmp_path / "tagger", k=3, device="cpu")
     assert k_best.propose_batch(TEXTS) == tagger.propose_regions(TEXTS, 3)
+
+
+def test_inside_a_decoupled_model_it_is_saved_and_moved(
+    tagger: Tagger, tiny_encoder: str, tmp_path: Path
+) -> None:
+    tagger.save_pretrained(tmp_path / "tagger")
+    other = Union([TaggerCandidates(tmp_path / "tagger", k=4, device="cpu")], max_length=3)
+    generator = Union([NGrams(max_length=1), TaggerCandidates(tmp_path / "tagger"), other])
+    config = DecoupledConfig(
+        encoder=load_encoder_config(tiny_encoder).to_dict(), labels=["O", "PER", "GPE"]
+    )
+    network = DecoupledModel.from_encoders(config, load_encoder(tiny_encoder), None)
+    ner = DecoupledNER(network, load_tokenizer(tiny_encoder), generator, device="cpu")
+    candidates = generator.candidates_batch(TEXTS)
+    assert any("tagger" in candidate.sources for found in candidates for candidate in found)
+    ner.save_pretrained(tmp_path / "model")
+    shutil.rmtree(tmp_path / "tagger")
+    moved = (tmp_path / "model").rename(tmp_path / "moved")
+    assert {path.parent.name for path in moved.glob("*/model.safetensors")} == {
+        "tagger",
+        "tagger-2",
+    }
+    assert str(tmp_path) not in (moved / "config.json").read_text()
+    loaded = DecoupledNER.from_pretrained(moved, device="cpu")
+    assert loaded.generator.candidates_batch(TEXTS) == candidates
+    again = DecoupledNER.from_pretrained(loaded.save_pretrained(tmp_path / "again"), device="cpu")
+    assert again.generator.candidates_batch(TEXTS) == candidates
+
+
+def test_a_saved_model_does_not_ask_for_the_device_it_was_made_on(
+    tagger: Tagger, tmp_path: Path
+) -> None:
+    tagger.save_pretrained(tmp_path / "tagger")
+    generator = TaggerCandidates(tmp_path / "tagger", device="cpu")
+    assert generator.save(tmp_path / "model")["device"] == "auto"
 
 
 def test_mistakes_are_told(tagger: Tagger, tmp_path: Path) -> None:

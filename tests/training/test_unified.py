@@ -11,11 +11,12 @@ import pytorch_lightning as pl
 import torch
 
 from decoupled_ner import DecoupledNER, Sentence
-from decoupled_ner.candidates import NGrams
+from decoupled_ner.candidates import GazetteerMatches, NGrams
 from decoupled_ner.data.jsonl import write_jsonl
 from decoupled_ner.training.base import EncoderTraining, warmup_linear
 from decoupled_ner.training.data import UnifiedData
 from decoupled_ner.training.unified import UnifiedTraining
+from decoupled_ner.types import Region, entity_at
 
 
 def modules(
@@ -118,6 +119,17 @@ def test_every_epoch_has_all_positives_and_new_negatives(
     assert not gold & negatives
 
 
+def test_train_mentions_propose_single_characters(
+    two_sentences: list[Sentence], tmp_path: Path, tiny_encoder: str
+):
+    china = Sentence("中美会谈", (entity_at("中美会谈", 0, 1, "LOC"),))
+    write_jsonl([*two_sentences, china], tmp_path / "train.jsonl")
+    others = GazetteerMatches.from_mentions({"东京": ["LOC"]})
+    data = UnifiedData(str(tmp_path), tiny_encoder, others, train_mentions=True)
+    [candidate] = data.candidates.candidates("从中国来")
+    assert (candidate.region, candidate.sources) == (Region(1, 2), ("train-mentions",))
+
+
 def test_warmup_linear():
     rates = [warmup_linear(step, 10, 2) for step in range(11)]
     assert rates[:3] == [0.0, 0.5, 1.0]
@@ -141,7 +153,9 @@ def test_ranks_share_dev_without_repeats(world_size: int, tiny_encoder: str):
     data = UnifiedData("demo", tiny_encoder, NGrams(max_length=2))
     seen = []
     for rank in range(world_size):
-        data.trainer = SimpleNamespace(global_rank=rank, world_size=world_size)  # type: ignore[assignment]
+        data.trainer = SimpleNamespace(  # type: ignore[assignment]
+            global_rank=rank, world_size=world_size, is_global_zero=False
+        )
         for batch in data.val_dataloader():
             assert len(batch.sentences) == len(batch.candidates) > 0
             seen += [sentence.id for sentence in batch.sentences]

@@ -1,0 +1,44 @@
+"""What a ``unify`` recipe says of candidates, for reports that train nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from decoupled_ner.candidates.gazetteer import with_mentions_of
+from decoupled_ner.candidates.registry import generator_from_config
+from decoupled_ner.candidates.union import Union
+from decoupled_ner.data.catalog import Dataset, load_dataset
+from decoupled_ner.types import InputError
+
+
+def recipe_candidates(path: Path, dataset: str) -> tuple[Dataset, Union]:
+    """A data set, and the union that a model has which is trained on it with a recipe: the
+    recipe's generators and, with ``train_mentions: true``, the mentions of the training split. A
+    data set without that split has the generators alone.
+
+    Args:
+        path: the recipe; the data set that it names does not matter.
+        dataset: name or path.
+
+    Raises:
+        InputError: the file is no recipe with candidates, or there is no such data set.
+    """
+    settings = _data_settings(path)
+    data = load_dataset(dataset, train_sentences=settings.get("train_sentences"))
+    union = Union.of(generator_from_config(settings["candidates"]))
+    fit_on = settings.get("fit_on", "train")
+    if settings.get("train_mentions") and data.splits.keys() >= set(fit_on.split("+")):
+        union = with_mentions_of(union, data.split(fit_on))
+    return data, union
+
+
+def _data_settings(path: Path) -> dict[str, Any]:
+    try:
+        settings = yaml.safe_load(path.read_text(encoding="utf-8"))["data"]
+        settings["candidates"]
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: no data: candidates: in this recipe") from error
+    return dict(settings)
