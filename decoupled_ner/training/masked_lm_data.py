@@ -7,8 +7,6 @@ from itertools import count
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
-from rich.progress import Progress, TaskID
 from torch.utils.data import DataLoader, Sampler
 
 from decoupled_ner.data.corpus import (
@@ -23,6 +21,7 @@ from decoupled_ner.data.corpus import (
 from decoupled_ner.data.corpus.once import Progress as ShowProgress
 from decoupled_ner.data.corpus.vocabulary import given_vocabulary
 from decoupled_ner.models.encoder import load_tokenizer
+from decoupled_ner.progress import progress_bar
 from decoupled_ner.training.batches import Batches
 from decoupled_ner.training.datamodule import TrainingData, evaluation_loader
 from decoupled_ner.types import InputError
@@ -73,15 +72,7 @@ class MaskedLMData(TrainingData):
     ) -> None:
         if encoder and vocabulary:
             raise InputError(f"{encoder} has its vocabulary: leave out --vocabulary")
-        console = Console(stderr=True)
-        with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-            tasks: dict[str, TaskID] = {}
-
-            def show(done: int, total: int, what: str) -> None:
-                if what not in tasks:
-                    tasks[what] = bar.add_task(what)
-                bar.update(tasks[what], completed=done, total=total)
-
+        with progress_bar("preparing the text") as show:
             self.vocabulary = encoder or _vocabulary(vocabulary, text, vocabulary_size, show)
             settings = CorpusSettings(self.vocabulary, segmenter, segmenter_model, held_out)
             self.corpus = prepare_corpus(text, settings, processes, show)
