@@ -16,7 +16,7 @@ RECIPE ?= small
 START ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo unify tagger compare augment embeddings gazetteers distant pretrain-encoder pretrain-mention pretrain-context test check format results clean
+.PHONY: help setup all demo unify tagger compare augment embeddings gazetteers distant pretrain-encoder pretrain-mention pretrain-context test check format results clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 20
@@ -28,6 +28,9 @@ help: ## this list
 	@touch $@
 
 setup: .venv/.ready ## make the virtual environment
+
+all: setup ## the whole chain, what is up to date left out: DATASET=demo TEXT=news.txt SOURCES=file.yaml
+	$(BIN)/decoupled-ner all $(DATASET) --encoder $(ENCODER) --seed $(SEED) $(foreach file,$(TEXT),--text $(file)) $(if $(SOURCES),--sources $(SOURCES)) $(ARGS)
 
 demo: setup ## train on the demo set, evaluate and show predictions (under five minutes on two cores)
 	$(BIN)/decoupled-ner unify demo

@@ -14,6 +14,7 @@ import typer
 from rich.console import Console
 
 from decoupled_ner.cli_compare import compare
+from decoupled_ner.cli_chain import run_all
 from decoupled_ner.cli_distant import distant_app
 from decoupled_ner.cli_gazetteer import AsJson, gazetteer_app, show
 from decoupled_ner.cli_material import augment, embeddings_app
@@ -47,6 +48,7 @@ app.add_typer(pretrain_app, name="pretrain")
 app.add_typer(embeddings_app, name="embeddings")
 app.command()(augment)
 app.command(context_settings=LIGHTNING)(compare)
+app.command("all")(run_all)
 
 
 class Output(StrEnum):

@@ -43,6 +43,18 @@ def training_run(
     """
     if ckpt_path is not None and ckpt_path not in points:
         raise InputError(f"--ckpt_path takes {' or '.join(map(repr, points))}, not {ckpt_path!r}")
+    require_training()
+    from decoupled_ner.training.launch import Run
+
+    return Run(encoder, seed, ckpt_path is not None, context.args)
+
+
+def require_training() -> None:
+    """Check that the packages for training are there.
+
+    Raises:
+        InputError: one is not installed.
+    """
     try:
         import jsonargparse  # noqa: F401
         import pytorch_lightning  # noqa: F401
@@ -50,9 +62,6 @@ def training_run(
         raise InputError(
             f"training needs {error.name}: pip install 'decoupled-ner[train]'"
         ) from error
-    from decoupled_ner.training.launch import Run
-
-    return Run(encoder, seed, ckpt_path is not None, context.args)
 
 
 @pretrain_app.command("encoder", context_settings=LIGHTNING)

@@ -1,0 +1,72 @@
+"""``decoupled-ner all …``: the whole chain."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+
+from decoupled_ner.cli_gazetteer import AsJson, show
+from decoupled_ner.cli_pretrain import EncoderOption, SeedOption, require_training
+
+if TYPE_CHECKING:
+    from decoupled_ner.training.chain import Chain
+
+
+def run_all(
+    recipe: Annotated[str, typer.Argument(help="A chain's name, e.g. demo, or a YAML file.")],
+    encoder: EncoderOption = "zh-small",
+    text: Annotated[
+        list[str] | None, typer.Option(help="Raw text in place of the recipe's; repeatable.")
+    ] = None,
+    sources: Annotated[
+        str | None, typer.Option(help="A gazetteer's sources file in place of the recipe's.")
+    ] = None,
+    seed: SeedOption = 1,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what is to do.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """From dictionaries and raw text to a model: every step that is not up to date.
+
+    Interrupted, the same command goes on where it was.
+    """
+    require_training()
+    from decoupled_ner.training.chain import plan_chain
+
+    chain = plan_chain(recipe, encoder=encoder, text=text or (), sources=sources, seed=seed)
+    show(_shown(chain), as_json, _render)
+    if dry_run:
+        return
+    for step in chain.steps:
+        state, why = chain.state(step)
+        if state == "up to date":
+            continue
+        because = f" ({why})" if why else ""
+        print(f"== {step.name}: {state}{because}", flush=True)
+        chain.run(step)
+
+
+def _shown(chain: Chain) -> dict[str, Any]:
+    steps = []
+    for step in chain.steps:
+        state, why = chain.state(step)
+        steps.append(
+            {
+                "step": step.name,
+                "inputs": dict(step.inputs),
+                "output": str(step.folder),
+                "state": state,
+                "changed": why,
+            }
+        )
+    return {"steps": steps}
+
+
+def _render(shown: dict[str, Any]) -> Table:
+    table = Table("step", "inputs (SHA-256)", "output", "state")
+    for step in shown["steps"]:
+        inputs = "\n".join(f"{name} {checksum[:12]}" for name, checksum in step["inputs"].items())
+        state = step["state"] + (f": {step['changed']}" if step["changed"] else "")
+        table.add_row(step["step"], inputs, step["output"], state, end_section=True)
+    return table

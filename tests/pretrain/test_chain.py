@@ -1,0 +1,140 @@
+"""The whole chain on small budgets: what runs, what is left out, what changed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from decoupled_ner.cli import main
+from decoupled_ner.training.chain import Chain, plan_chain
+from decoupled_ner.types import InputError
+
+RECIPE = """
+dataset: {folder}/set
+recipe: {folder}/unify.yaml
+text: [{folder}/text.txt]
+sources: {folder}/sources.yaml
+mention: &short [--trainer.max_epochs=1, --trainer.precision=32-true, --data.batch_size=8,
+  --trainer.enable_progress_bar=false, --trainer.enable_model_summary=false]
+context: *short
+unify: *short
+"""
+SOURCES = """
+sources:
+  - {name: people, path: people.txt, format: txt, type: PER, licence: none}
+  - {name: places, path: places.txt, format: txt, type: GPE, licence: none}
+  - {name: words, path: words.txt, format: txt, type: O, licence: none}
+"""
+UNIFY = """
+data:
+  dataset: {folder}/set
+  candidates: {{class_path: decoupled_ner.candidates.JiebaNouns}}
+  train_mentions: true
+"""
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Path:
+    """A chain over a few made-up files."""
+    (tmp_path / "people.txt").write_text("王小明\n李白\n任正非\n")
+    (tmp_path / "places.txt").write_text("北京\n上海\n湖北\n")
+    (tmp_path / "words.txt").write_text("昨天\n今天\n桌子\n天气\n")
+    lines = [
+        f"{name}今天从{place}来。" for name in ("王小明", "李白") for place in ("北京", "上海")
+    ]
+    (tmp_path / "text.txt").write_text("\n".join(lines * 5))
+    (tmp_path / "sources.yaml").write_text(SOURCES)
+    (tmp_path / "set").mkdir()
+    gold = "任\tB-PER\n正\tI-PER\n非\tI-PER\n在\tO\n湖\tB-GPE\n北\tI-GPE\n\n" * 4
+    for split in ("train", "dev", "test"):
+        (tmp_path / "set" / f"{split}.bio").write_text(gold)
+    (tmp_path / "unify.yaml").write_text(UNIFY.format(folder=tmp_path))
+    path = tmp_path / "own.yaml"
+    path.write_text(RECIPE.format(folder=tmp_path))
+    return path
+
+
+def states(chain: Chain) -> dict[str, str]:
+    return {step.name: " ".join(chain.state(step)).strip() for step in chain.steps}
+
+
+@pytest.mark.slow
+def test_a_chain_runs_once_and_then_only_what_changed(
+    recipe: Path, masked_lm: str, capfd: pytest.CaptureFixture[str]
+):
+    text = recipe.parent / "text.txt"
+
+    def plan() -> Chain:
+        return plan_chain(str(recipe), encoder=masked_lm)
+
+    assert list(states(plan())) == ["gazetteer", "distant", "mention", "context", "unify"]
+    assert set(states(plan()).values()) == {"new"}
+    main_all = ["all", str(recipe), "--encoder", masked_lm]
+    run(main_all)
+    assert set(states(plan()).values()) == {"up to date"}
+    result = json.loads((plan().steps[-1].result).read_text())
+    assert result["init"] == str(plan().steps[-2].folder / "encoder")
+
+    capfd.readouterr()
+    run(main_all)
+    assert "==" not in capfd.readouterr().out
+
+    text.write_text(text.read_text() + "\n李白到过湖北。\n")
+    changed = states(plan())
+    assert changed["gazetteer"] == changed["mention"] == "up to date"
+    assert changed["distant"] == "changed text text.txt"
+    assert changed["context"] == "changed distant"
+    assert changed["unify"] == "changed encoder of context"
+    run([*main_all, "--dry-run"])
+    assert states(plan()) == changed
+
+    run(main_all)
+    context = plan().steps[3]
+    context.result.unlink()  # as if it had been killed before its end
+    record = plan().folder / "context.json"
+    record.write_text(json.dumps({**json.loads(record.read_text()), "result": None}))
+    assert states(plan())["context"] == "unfinished"
+    aside = list(context.folder.parent.glob("seed-1~*"))  # of the run before the change
+    capfd.readouterr()
+    run(main_all)
+    said = capfd.readouterr().out
+    assert "== context: unfinished" in said and "== mention" not in said
+    assert set(states(plan()).values()) == {"up to date"}
+    assert list(context.folder.parent.glob("seed-1~*")) == aside, "resumed, not begun again"
+
+
+def run(arguments: list[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 0
+
+
+@pytest.mark.parametrize(
+    ("broken", "says"),
+    [
+        ("text: [a]", "needs dataset, text and sources"),
+        ("{dataset: demo, text: a, sources: sources}", "text must be a list of strings"),
+        ("{dataset: demo, text: [$NO_SUCH_VARIABLE/a], sources: sources}", "set that variable"),
+        ("{dataset: demo, text: [/no/such/file], sources: sources}", "no file /no/such/file"),
+        ("{dataset: demo, text: [], sources: sources, steps: []}", "needs dataset"),
+        ("[", "can't be read"),
+    ],
+)
+def test_a_wrong_recipe_is_one_line(tmp_path: Path, broken: str, says: str):
+    path = tmp_path / "broken.yaml"
+    path.write_text(broken)
+    with pytest.raises(InputError, match=says.replace("$", r"\$")) as error:
+        plan_chain(str(path))
+    assert "\n" not in str(error.value)
+
+
+def test_a_failing_step_stops_the_chain(recipe: Path, capfd: pytest.CaptureFixture[str]):
+    (recipe.parent / "words.txt").write_text("")
+    text = recipe.read_text().replace("mention: &short [", "mention: &short [--no.such=1, ")
+    recipe.write_text(text)
+    with pytest.raises(SystemExit) as ended:
+        main(["all", str(recipe)])
+    assert ended.value.code == 2
+    assert "step mention ended with status" in capfd.readouterr().err
