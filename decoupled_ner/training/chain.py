@@ -39,7 +39,7 @@ class Step:
     """One command.
 
     Attributes:
-        name: ``gazetteer``, ``distant``, ``encoder``, ``mention``, ``context`` or ``unify``.
+        name: ``encoder``, ``gazetteer``, ``distant``, ``mention``, ``context`` or ``unify``.
         arguments: of ``decoupled-ner``.
         inputs: SHA-256 by name of every file that it reads; for what another step makes, that
             step's fingerprint.
@@ -139,12 +139,11 @@ def plan_chain(
     path = find_recipe("pretrain/chains", name)
     recipe = _read(path)
     builder = _Builder(path.stem, recipe["dataset"], encoder, seed)
-    sources_file = find_recipe("gazetteers", sources or recipe["sources"])
     texts = [_expanded(item, path) for item in (text or recipe["text"])]
-    gazetteer = builder.gazetteer(sources_file)
-    distant = builder.distant(texts, gazetteer)
     if recipe.get("encoder") is not None:
         builder.encoder(texts, recipe["encoder"])
+    gazetteer = builder.gazetteer(find_recipe("gazetteers", sources or recipe["sources"]))
+    distant = builder.distant(texts, gazetteer)
     builder.stage("mention", f"--gazetteer={gazetteer.folder}", gazetteer, recipe["mention"])
     builder.stage("context", f"--distant={distant.folder}", distant, recipe["context"])
     builder.unify(recipe.get("recipe", recipe["dataset"]), recipe["unify"])
@@ -152,13 +151,14 @@ def plan_chain(
 
 
 class _Builder:
-    """Puts the steps together; ``start`` is the step whose encoder the next one starts from."""
+    """Puts the steps together. The next one starts from the encoder ``init`` of step ``start``."""
 
     def __init__(self, name: str, dataset: str, encoder: str, seed: int) -> None:
         self.name, self.dataset, self.base, self.seed = name, dataset, encoder, seed
         self.folder = runs_folder() / "chain" / name
         self.steps: list[Step] = []
         self.start: Step | None = None
+        self.init = "none"
         self._base_inputs = _checksums("encoder", Path(resolve_encoder(encoder)))
 
     def gazetteer(self, sources: Path) -> Step:
@@ -185,14 +185,16 @@ class _Builder:
 
     def encoder(self, texts: Sequence[Path], options: Sequence[str]) -> None:
         """Continue the encoder's own pre-training on the text."""
-        folder = run_folder("pretrain", f"{self.name}-encoder", self.base, self.seed)
+        name = f"{self.name}-encoder"
+        folder = run_folder("pretrain", name, self.base, self.seed)
         arguments = (
-            *("pretrain", "encoder", f"--encoder={self.base}", f"--name={self.name}-encoder"),
+            *("pretrain", "encoder", "adapt", f"--encoder={self.base}", f"--name={name}"),
             *(f"--text={text}" for text in texts),
             *(f"--seed={self.seed}", *options),
         )
         inputs = {**self._base_inputs, **_texts(texts)}
         self.start = self._add("encoder", arguments, inputs, folder, folder / "result.json")
+        self.init = str(folder / name)
 
     def stage(self, stage: str, data: str, source: Step, options: Sequence[str]) -> None:
         """A stage of pre-training on what ``source`` made."""
@@ -200,16 +202,17 @@ class _Builder:
         folder = run_folder("pretrain", name, self.base, self.seed)
         arguments = (
             *("pretrain", stage, data, f"--name={name}", f"--encoder={self.base}"),
-            *(f"--init={self._init()}", f"--seed={self.seed}", *options),
+            *(f"--init={self.init}", f"--seed={self.seed}", *options),
         )
         inputs = {**self._start_inputs(), source.name: source.fingerprint}
         self.start = self._add(stage, arguments, inputs, folder, folder / "result.json")
+        self.init = str(folder / "encoder")
 
     def unify(self, recipe: str, options: Sequence[str]) -> None:
         """Unified training on the annotated sentences."""
         folder = run_folder("unify", Path(recipe).stem, self.base, self.seed)
         arguments = (
-            *("unify", recipe, f"--encoder={self.base}", f"--init={self._init()}"),
+            *("unify", recipe, f"--encoder={self.base}", f"--init={self.init}"),
             *(f"--data.dataset={self.dataset}", f"--seed={self.seed}", *options),
         )
         inputs = {
@@ -217,9 +220,6 @@ class _Builder:
             **self._start_inputs(),
         }
         self._add("unify", arguments, inputs, folder, folder / "result.json")
-
-    def _init(self) -> str:
-        return str(self.start.folder / "encoder") if self.start else "none"
 
     def _start_inputs(self) -> dict[str, str]:
         if self.start is None:

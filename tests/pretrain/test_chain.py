@@ -16,6 +16,9 @@ dataset: {folder}/set
 recipe: {folder}/unify.yaml
 text: [{folder}/text.txt]
 sources: {folder}/sources.yaml
+encoder: [--model.steps=4, --model.warmup_steps=1, --trainer.precision=32-true,
+  --data.block_length=16, --data.batch_size=2, --data.validation_blocks=2,
+  --trainer.val_check_interval=4, --trainer.enable_progress_bar=false]
 mention: &short [--trainer.max_epochs=1, --trainer.precision=32-true, --data.batch_size=8,
   --trainer.enable_progress_bar=false, --trainer.enable_model_summary=false]
 context: *short
@@ -69,7 +72,7 @@ def test_a_chain_runs_once_and_then_only_what_changed(
     def plan() -> Chain:
         return plan_chain(str(recipe), encoder=masked_lm)
 
-    assert list(states(plan())) == ["gazetteer", "distant", "mention", "context", "unify"]
+    assert list(states(plan())) == ["encoder", "gazetteer", "distant", "mention", "context", "unify"]
     assert set(states(plan()).values()) == {"new"}
     main_all = ["all", str(recipe), "--encoder", masked_lm]
     run(main_all)
@@ -83,15 +86,17 @@ def test_a_chain_runs_once_and_then_only_what_changed(
 
     text.write_text(text.read_text() + "\n李白到过湖北。\n")
     changed = states(plan())
-    assert changed["gazetteer"] == changed["mention"] == "up to date"
+    assert changed["gazetteer"] == "up to date"
+    assert changed["encoder"] == "changed text text.txt"
+    assert changed["mention"] == "changed encoder of encoder"
     assert changed["distant"] == "changed text text.txt"
-    assert changed["context"] == "changed distant"
+    assert changed["context"] == "changed encoder of mention, distant"
     assert changed["unify"] == "changed encoder of context"
     run([*main_all, "--dry-run"])
     assert states(plan()) == changed
 
     run(main_all)
-    context = plan().steps[3]
+    context = plan().steps[4]
     context.result.unlink()  # as if it had been killed before its end
     record = plan().folder / "context.json"
     record.write_text(json.dumps({**json.loads(record.read_text()), "result": None}))
