@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from decoupled_ner.cli_compare import compare
 from decoupled_ner.cli_chain import run_all
+from decoupled_ner.cli_compare import compare
 from decoupled_ner.cli_distant import distant_app
 from decoupled_ner.cli_gazetteer import AsJson, gazetteer_app, show
 from decoupled_ner.cli_material import augment, embeddings_app

@@ -24,6 +24,7 @@ from decoupled_ner.data.files import sha256_of
 from decoupled_ner.gazetteer.sources import load_sources
 from decoupled_ner.locations import find_recipe, runs_folder
 from decoupled_ner.models.encoder import resolve_encoder
+from decoupled_ner.training.launch import Run, unify_folder, unify_recipe
 from decoupled_ner.training.runs import run_folder, write_json
 from decoupled_ner.types import InputError
 
@@ -146,7 +147,7 @@ def plan_chain(
     distant = builder.distant(texts, gazetteer)
     builder.stage("mention", f"--gazetteer={gazetteer.folder}", gazetteer, recipe["mention"])
     builder.stage("context", f"--distant={distant.folder}", distant, recipe["context"])
-    builder.unify(recipe.get("recipe", recipe["dataset"]), recipe["unify"])
+    builder.unify(recipe.get("recipe"), recipe["unify"])
     return Chain(tuple(builder.steps), builder.folder)
 
 
@@ -208,14 +209,17 @@ class _Builder:
         self.start = self._add(stage, arguments, inputs, folder, folder / "result.json")
         self.init = str(folder / "encoder")
 
-    def unify(self, recipe: str, options: Sequence[str]) -> None:
+    def unify(self, recipe: str | None, options: Sequence[str]) -> None:
         """Unified training on the annotated sentences."""
-        folder = run_folder("unify", Path(recipe).stem, self.base, self.seed)
+        path, dataset = unify_recipe(recipe or self.dataset, self.base)
+        folder = unify_folder(path, Run(self.base, self.seed), dataset)
         arguments = (
-            *("unify", recipe, f"--encoder={self.base}", f"--init={self.init}"),
-            *(f"--data.dataset={self.dataset}", f"--seed={self.seed}", *options),
+            *("unify", recipe or self.dataset, f"--encoder={self.base}", f"--init={self.init}"),
+            *((f"--data.dataset={self.dataset}",) if recipe else ()),
+            *(f"--seed={self.seed}", *options),
         )
         inputs = {
+            f"recipe {path.name}": sha256_of(path),
             **{f"data {k}": v for k, v in load_dataset(self.dataset).checksums.items()},
             **self._start_inputs(),
         }

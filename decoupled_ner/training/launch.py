@@ -65,7 +65,7 @@ def unify(name: str, run: Run, init: str = "auto") -> Path | None:
     """
     start = resolve_start(init, run.encoder)
     mention, _, context = start.encoder.partition(",")
-    recipe, dataset = _recipe_of(name, small=is_small(load_encoder_config(mention)))
+    recipe, dataset = unify_recipe(name, mention)
     folder = unify_folder(recipe, run, dataset)
     arguments = [f"--config={recipe}", f"--model.encoder={mention}"]
     if dataset:
@@ -81,8 +81,9 @@ def unify_folder(recipe: Path, run: Run, dataset: str | None = None) -> Path:
     return run_folder("unify", name, run.encoder, run.seed)
 
 
-def _recipe_of(name: str, *, small: bool) -> tuple[Path, str | None]:
+def unify_recipe(name: str, encoder: str) -> tuple[Path, str | None]:
     """The recipe that `unify` takes, and the data set in place of the recipe's own."""
+    small = is_small(load_encoder_config(encoder))
     is_file = name.endswith((".yaml", ".yml"))
     if is_file or not (":" in name or is_dataset(name)):
         return find_recipe("unify", name, small=small), None

@@ -72,7 +72,14 @@ def test_a_chain_runs_once_and_then_only_what_changed(
     def plan() -> Chain:
         return plan_chain(str(recipe), encoder=masked_lm)
 
-    assert list(states(plan())) == ["encoder", "gazetteer", "distant", "mention", "context", "unify"]
+    assert list(states(plan())) == [
+        "encoder",
+        "gazetteer",
+        "distant",
+        "mention",
+        "context",
+        "unify",
+    ]
     assert set(states(plan()).values()) == {"new"}
     main_all = ["all", str(recipe), "--encoder", masked_lm]
     run(main_all)
