@@ -28,6 +28,9 @@ class BaseTraining(pl.LightningModule, ABC):
         seed: of dropout.
     """
 
+    #: The dev score that the best state is chosen by.
+    monitor = "dev/f1"
+
     def __init__(self, lr: float, weight_decay: float, warmup: float, seed: int) -> None:
         super().__init__()
         self.lr, self.weight_decay, self.warmup, self.seed = lr, weight_decay, warmup, seed
