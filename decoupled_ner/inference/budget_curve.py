@@ -13,7 +13,7 @@ from rich.table import Table
 from decoupled_ner.candidates.report import render
 from decoupled_ner.candidates.union import Union
 from decoupled_ner.data.files import write_lines
-from decoupled_ner.inference.proposer import Proposer, ProposerCandidates
+from decoupled_ner.inference.proposer import Proposer, proposers_in
 from decoupled_ner.inference.svg import Point, line_plot
 from decoupled_ner.metrics import candidate_recall
 from decoupled_ner.types import InputError, Sentence
@@ -42,7 +42,8 @@ def budget_curve(proposer: Proposer, sentences: Sequence[Sentence]) -> list[Curv
     if not sentences or not points:
         raise InputError("a curve needs sentences, and a proposer with thresholds")
     lowest = min(point.threshold for point in points)
-    found = proposer.scored([sentence.text for sentence in sentences], lowest)
+    texts = [sentence.text for sentence in sentences]
+    found = proposer.scored(texts, lowest, progress="recall by candidates")
     curve = []
     for point in points:
         proposed = [of_text.at_least(point.threshold) for of_text in found]
@@ -61,7 +62,7 @@ def add_curve(
     Raises:
         InputError: there is no proposer among the generators, or the file can't be written.
     """
-    found = [part for part in union.generators if isinstance(part, ProposerCandidates)]
+    found = proposers_in(union)
     if not found:
         raise InputError("a curve needs a proposer among the generators: give --proposer DIR")
     curve = budget_curve(found[0].proposer, sentences)

@@ -17,16 +17,19 @@ from decoupled_ner.candidates.base import CandidateGenerator
 from decoupled_ner.candidates.union import Union
 from decoupled_ner.data.out_of_fold import OutOfFold
 from decoupled_ner.data.pairs import length_buckets
-from decoupled_ner.inference.model import DType, model_directory, replacing
+from decoupled_ner.inference.model import DType, model_directory, replacing, unused_name
 from decoupled_ner.metrics.budget import OperatingPoint, operating_points
 from decoupled_ner.models.encoder import load_weights, quiet_transformers
 from decoupled_ner.models.pieces import Piece
 from decoupled_ner.models.proposer import ProposerConfig, ProposerModel
 from decoupled_ner.models.proposer_inputs import ProposerInputs
+from decoupled_ner.progress import batches
 from decoupled_ner.types import InputError, Region, Sentence
 
 #: Units a batch pads to at most. Each has ``max_width`` regions.
 UNITS_PER_BATCH = 2048
+#: Texts that are segmented and tokenised at once.
+TEXTS_AT_ONCE = 512
 
 
 class ScoredRegions(NamedTuple):
@@ -114,12 +117,21 @@ class Proposer:
 
     def choose_thresholds(self, sentences: Sequence[Sentence], budgets: Sequence[float]) -> None:
         """Set the operating points for these budgets, on sentences that were not trained on."""
-        found = self.scored([sentence.text for sentence in sentences])
+        found = self.scored([sentence.text for sentence in sentences], progress="thresholds")
         points = measured_points(found, sentences, budgets)
         self.model.config.operating_points = [asdict(point) for point in points]
 
-    def scored(self, texts: Sequence[str], min_score: float = -np.inf) -> list[ScoredRegions]:
-        """The regions of each text that score this or more, of up to ``max_width`` units."""
+    def scored(
+        self, texts: Sequence[str], min_score: float = -np.inf, *, progress: str = ""
+    ) -> list[ScoredRegions]:
+        """The regions of each text that score this or more, of up to ``max_width`` units. What is
+        in progress is shown with a bar, if it is named."""
+        found: list[ScoredRegions] = []
+        for some in batches(texts, TEXTS_AT_ONCE, progress, shown=bool(progress)):
+            found += self._scored(some, min_score)
+        return found
+
+    def _scored(self, texts: Sequence[str], min_score: float) -> list[ScoredRegions]:
         encoded = self.inputs.encode_batch(texts)
         pieces = [(number, piece) for number, found in enumerate(encoded) for piece in found]
         scored: dict[int, ScoredRegions] = {}
@@ -178,9 +190,11 @@ class ProposerCandidates(CandidateGenerator):
         return {"model": self._model, "budget": self.budget, "device": self._device}
 
     def save(self, directory: Path) -> dict[str, Any]:
-        """The proposer itself, beside the model that uses it."""
-        self.proposer.save_pretrained(directory / self.name)
-        return {**self.init_args(), "model": self.name}
+        """The proposer itself, in a folder of the model that uses it; another machine may have
+        another device."""
+        folder = unused_name(directory, self.name)
+        self.proposer.save_pretrained(directory / folder)
+        return {**self.init_args(), "model": folder, "device": "auto"}
 
 
 def proposers_in(union: Union) -> list[ProposerCandidates]:

@@ -22,7 +22,7 @@ from decoupled_ner.models.encoder import is_small, load_encoder_config
 from decoupled_ner.training.cli import TrainingCLI
 from decoupled_ner.training.launch import Run, train
 from decoupled_ner.training.proposer import BUDGETS, ProposerData, ProposerTraining
-from decoupled_ner.training.runs import run_folder, write_json
+from decoupled_ner.training.runs import dataset_slug, run_folder, write_json
 from decoupled_ner.types import InputError
 
 #: The candidates of a fold, in its run's folder, and those of all folds, in the whole proposer's.
@@ -132,7 +132,7 @@ def _write_fold(proposer: Proposer, data: ProposerData, path: Path, record: dict
     """The best regions of the fold's sentences. How many is set by their number alone: neither dev
     nor a gold entity is looked at."""
     texts = list(dict.fromkeys(sentence.text for sentence in data.held_out_sentences()))
-    found = proposer.scored(texts)
+    found = proposer.scored(texts, progress="out-of-fold candidates")
     kept = max(BUDGETS)
     scores = np.concatenate([of_text.scores for of_text in found])
     threshold = budget_threshold(scores, len(texts), kept)
@@ -165,8 +165,7 @@ def _together(parts: Sequence[OutOfFold]) -> OutOfFold:
 
 
 def _folder(dataset: str, run: Run, fold: tuple[int, int] | None) -> Path:
-    name = Path(dataset.partition("?")[0]).name.replace(":", "-")
-    name += f"-fold-{fold[0]}-of-{fold[1]}" if fold else ""
+    name = dataset_slug(dataset) + (f"-fold-{fold[0]}-of-{fold[1]}" if fold else "")
     return run_folder("proposer", name, run.encoder, run.seed)
 
 

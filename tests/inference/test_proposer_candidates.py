@@ -15,18 +15,21 @@ from hypothesis import strategies as st
 from decoupled_ner.candidates import JiebaNouns, Union, candidate_report
 from decoupled_ner.data.out_of_fold import FoldText, OutOfFold
 from decoupled_ner.inference.budget_curve import add_curve, budget_curve, render_report
+from decoupled_ner.inference.model import DecoupledNER
 from decoupled_ner.inference.proposer import (
     Proposer,
     ProposerCandidates,
     proposers_in,
     with_recorded,
 )
+from decoupled_ner.models.decoupled import DecoupledConfig, DecoupledModel
+from decoupled_ner.models.encoder import load_encoder, load_encoder_config, load_tokenizer
 from decoupled_ner.models.proposer import ProposerConfig
 from decoupled_ner.models.proposer_inputs import build_proposer
 from decoupled_ner.types import InputError, Region, Sentence, entity_at
 
 TEXTS = ["王小明在北京", "", "他说[MASK]\U0001f468\u200d\U0001f469，iPhone6", "\ud800 x", " \n"]
-LONG = "王小明从北京去上海。" * 30
+LONG = "".join(chr(0x4E00 + 61 * i) for i in range(300))  # no two windows are alike
 SENTENCES = [
     Sentence(TEXTS[0], (entity_at(TEXTS[0], 0, 3, "PER"), entity_at(TEXTS[0], 4, 6, "GPE"))),
     Sentence(LONG, (entity_at(LONG, 30, 33, "PER"),)),
@@ -126,6 +129,18 @@ def test_as_a_generator_it_travels_with_a_model(saved: Path, tmp_path: Path):
     moved = ProposerCandidates(**{**arguments, "model": tmp_path / arguments["model"]})
     assert moved.propose_batch([*TEXTS, LONG]) == proposed
     assert ProposerCandidates(**generator.init_args()).init_args() == generator.init_args()
+
+
+def test_it_travels_inside_a_decoupled_model(saved: Path, tiny_encoder: str, tmp_path: Path):
+    config = DecoupledConfig(encoder=load_encoder_config(tiny_encoder).to_dict(), labels=["O", "X"])
+    network = DecoupledModel.from_encoders(config, load_encoder(tiny_encoder), None)
+    generator = Union([ProposerCandidates(saved, budget=8, device="cpu"), JiebaNouns()])
+    ner = DecoupledNER(network, load_tokenizer(tiny_encoder), generator, device="cpu")
+    ner.save_pretrained(tmp_path / "model")
+    moved = (tmp_path / "model").rename(tmp_path / "moved")
+    loaded = DecoupledNER.from_pretrained(moved, device="cpu").generator
+    assert loaded.candidates_batch(TEXTS) == generator.candidates_batch(TEXTS)
+    assert str(moved) in loaded.generators[0].init_args()["model"]
 
 
 def test_recorded_candidates_take_its_place(saved: Path):

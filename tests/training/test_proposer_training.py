@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytorch_lightning as pl
@@ -62,6 +63,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:.*LightningCLI's args parameter"),
     pytest.mark.filterwarnings("ignore:.*is not supported by the model summary"),
     pytest.mark.filterwarnings("ignore:`isinstance"),
+    pytest.mark.filterwarnings("ignore::jsonargparse._deprecated.JsonargparseDeprecationWarning"),
 ]
 
 
@@ -124,9 +126,9 @@ def test_a_fold_never_sees_what_it_proposes_on(
         trained.update(inputs_of[id(item.piece)] for item in items)
         return collate(self, items)
 
-    def proposed_on(self: Proposer, texts: Sequence[str], *more: float) -> list[ScoredRegions]:
+    def proposed_on(self: Proposer, texts: Sequence[str], **more: Any) -> list[ScoredRegions]:
         proposed.update(texts)
-        return scored(self, texts, *more)
+        return scored(self, texts, **more)
 
     monkeypatch.setattr(ProposerInputs, "encode_batch", encode_batch)
     monkeypatch.setattr(ProposerBatches, "collate", trained_on)
