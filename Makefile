@@ -16,7 +16,7 @@ RECIPE ?= small
 START ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup all demo unify tagger compare augment embeddings gazetteers distant pretrain-encoder pretrain-mention pretrain-context test check format results clean
+.PHONY: help setup all demo unify tagger proposer compare augment embeddings gazetteers distant pretrain-encoder pretrain-mention pretrain-context test check format results clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 20
@@ -42,6 +42,9 @@ unify: setup ## train and evaluate: DATASET=weibo (or weibo:nom, a path …) ENC
 
 tagger: setup ## a tagger to compare with: MODEL=bert-crf DATASET=weibo ENCODER=zh-small INIT=auto SEED=1
 	$(BIN)/decoupled-ner tagger $(MODEL) --dataset $(DATASET) --encoder $(ENCODER) $(if $(INIT),--init $(INIT)) --seed $(SEED) $(ARGS)
+
+proposer: setup ## a trained candidate generator: DATASET=weibo ENCODER=zh-small FOLDS=5 for unify's negatives
+	$(BIN)/decoupled-ner proposer $(DATASET) --encoder $(ENCODER) --seed $(SEED) $(if $(FOLDS),--folds $(FOLDS)) $(ARGS)
 
 compare: setup ## several systems in one table: DATASET=weibo SYSTEMS=bert-fc,decoupled SEEDS=1,2,3
 	$(BIN)/decoupled-ner compare --dataset $(DATASET) --systems $(SYSTEMS) --seeds $(SEEDS) --encoder $(ENCODER) $(ARGS)

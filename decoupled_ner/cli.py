@@ -26,6 +26,7 @@ from decoupled_ner.cli_pretrain import (
     pretrain_app,
     training_run,
 )
+from decoupled_ner.cli_proposer import proposer
 from decoupled_ner.types import InputError, Sentence
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ app.add_typer(embeddings_app, name="embeddings")
 app.command()(augment)
 app.command(context_settings=LIGHTNING)(compare)
 app.command("all")(run_all)
+app.command(context_settings=LIGHTNING)(proposer)
 
 
 class Output(StrEnum):
@@ -231,12 +233,19 @@ def candidates_report(
         str | None, typer.Option(help="Name or path of a recipe; by default the data set's.")
     ] = None,
     ltp: Annotated[str | None, typer.Option(help="Add LTP nouns, from a hub id or folder.")] = None,
+    proposer_model: Annotated[
+        str | None, typer.Option("--proposer", help="Add a proposer, from a folder or hub id.")
+    ] = None,
+    curve: Annotated[
+        Path | None, typer.Option(help="Write the proposer's recall by candidates here, as SVG.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Recall, candidates a sentence, F1 ceiling and cost of each generator and of all."""
-    from decoupled_ner.candidates.report import candidate_report, render
+    from decoupled_ner.candidates.report import candidate_report
     from decoupled_ner.data.catalog import load_dataset
     from decoupled_ner.data.recipes import recipe_candidates
+    from decoupled_ner.inference.budget_curve import add_curve, render_report
     from decoupled_ner.locations import dataset_recipe, find_recipe
 
     if model:
@@ -252,7 +261,14 @@ def candidates_report(
         from decoupled_ner.candidates.nouns import LtpNouns
 
         union = union.plus(LtpNouns(ltp), MergedNeighbours("ltp", model=ltp))
-    show(candidate_report(sentences, union, progress=not as_json), as_json, render)
+    if proposer_model is not None:
+        from decoupled_ner.inference.proposer import ProposerCandidates
+
+        union = union.plus(ProposerCandidates(proposer_model))
+    report = candidate_report(sentences, union, progress=not as_json)
+    if curve is not None:
+        add_curve(report, union, sentences, curve)
+    show(report, as_json, render_report)
 
 
 def _load_model(name: str | None, dtype: str) -> Recognizer:

@@ -30,6 +30,7 @@ _OWN = {
     "MergedNeighbours": _PACKAGE,
     "NGrams": _PACKAGE,
     "NameVariants": _PACKAGE,
+    "ProposerCandidates": "decoupled_ner.inference.proposer",
     "TaggerCandidates": "decoupled_ner.inference.tagger",
     "Union": _PACKAGE,
     "WordNGrams": _PACKAGE,

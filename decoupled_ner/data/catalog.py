@@ -175,7 +175,7 @@ def _relabel(parsed: Parsed, label: Callable[[str], str | None]) -> Parsed:
     return replace(parsed, sentences=tuple(relabelled(s) for s in parsed.sentences))
 
 
-def _digest(text: str) -> int:
+def text_digest(text: str) -> int:
     """A fixed pseudo-random integer below 2**64."""
     return int.from_bytes(hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:8])
 
@@ -183,7 +183,7 @@ def _digest(text: str) -> int:
 def _hold_out(parsed: Mapping[str, Parsed], part: float) -> dict[str, Parsed]:
     """Move a part of train to dev by a hash of the text, so duplicates fall on the same side."""
     train = parsed["train"]
-    chosen = [_digest(sentence.text) < part * 2**64 for sentence in train.sentences]
+    chosen = [text_digest(sentence.text) < part * 2**64 for sentence in train.sentences]
     pairs = list(zip(train.sentences, chosen, strict=True))
     kept = replace(train, sentences=tuple(s for s, held_out in pairs if not held_out))
     return {**parsed, "train": kept, "dev": Parsed(tuple(s for s, held_out in pairs if held_out))}
@@ -195,6 +195,6 @@ def _with_less_training(dataset: Dataset, count: int) -> Dataset:
         raise InputError(
             f"train_sentences={count}: data set {dataset.name!r} has 1 to {len(train)} of them"
         )
-    order = sorted(range(len(train)), key=lambda i: _digest(train[i].id + train[i].text))
+    order = sorted(range(len(train)), key=lambda i: text_digest(train[i].id + train[i].text))
     kept = tuple(train[i] for i in sorted(order[:count]))
     return replace(dataset, splits={**dataset.splits, "train": kept})

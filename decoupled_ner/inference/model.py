@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import count
 from pathlib import Path
 from typing import Literal, Self
 
@@ -141,6 +142,12 @@ def model_directory(name_or_path: str | Path) -> Path:
         raise InputError(
             f"model {str(name_or_path)!r} is neither a directory nor a hub id that can be reached"
         ) from error
+
+
+def unused_name(directory: Path, name: str) -> str:
+    """``name``, or with a number behind it where the directory has something of that name."""
+    names = (f"{name}-{number}" if number > 1 else name for number in count(1))
+    return next(name for name in names if not (directory / name).exists())
 
 
 class replacing:

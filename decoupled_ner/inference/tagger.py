@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from functools import partial
-from itertools import count
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -14,7 +13,7 @@ from torch import Tensor
 
 from decoupled_ner.candidates.base import CandidateGenerator
 from decoupled_ner.data.pairs import length_buckets
-from decoupled_ner.inference.model import DType, model_directory, replacing
+from decoupled_ner.inference.model import DType, model_directory, replacing, unused_name
 from decoupled_ner.inference.recognizer import Recognizer
 from decoupled_ner.inference.tag_decoding import ScoredSpan, TagDecoder
 from decoupled_ner.models.encoder import load_weights, quiet_transformers
@@ -198,7 +197,6 @@ class TaggerCandidates(CandidateGenerator):
     def save(self, directory: Path) -> dict[str, Any]:
         """The tagger itself, in a folder of the model that uses it; another machine may have
         another device."""
-        names = (f"{self.name}-{number}" if number > 1 else self.name for number in count(1))
-        folder = next(name for name in names if not (directory / name).exists())
+        folder = unused_name(directory, self.name)
         self.tagger.save_pretrained(directory / folder)
         return {**self.init_args(), "model": folder, "device": "auto"}

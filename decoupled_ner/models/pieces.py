@@ -7,18 +7,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
+from transformers import PreTrainedTokenizerBase
 
 from decoupled_ner.models.characters import MAX_CHARACTERS, character_type
 from decoupled_ner.models.embeddings import Vocabulary
 from decoupled_ner.models.lexicon import Lexicon, WordSets
-from decoupled_ner.models.units import IntArray, TokenizedUnits, Window
+from decoupled_ner.models.units import IntArray, TokenizedUnits, Window, windows
 
 #: What follows the last unit in its bigram; white space is in no unit, so no text has it there.
 _END = "\n"
+
+
+class TokenWindows(Protocol):
+    """The settings of a model that say how long its encoder's windows are."""
+
+    encoder: dict[str, Any] | None
+    max_tokens: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +42,7 @@ class Piece:
         unit_ids, bigram_ids: (N,).
         characters: for each unit ids and types of its characters, two (C,) arrays.
         word_sets: of the units.
+        word_tags: (N, S) what each of S segmenters says of a unit (`words.WordTags`).
     """
 
     units: IntArray
@@ -44,6 +54,7 @@ class Piece:
     bigram_ids: IntArray | None = None
     characters: tuple[tuple[IntArray, IntArray], ...] | None = None
     word_sets: WordSets | None = None
+    word_tags: IntArray | None = None
 
     def __len__(self) -> int:
         """How many units there are."""
@@ -73,6 +84,7 @@ class Piece:
             bigram_ids=None if self.bigram_ids is None else self.bigram_ids[part],
             characters=None if self.characters is None else self.characters[part],
             word_sets=None if self.word_sets is None else self.word_sets.of(part),
+            word_tags=None if self.word_tags is None else self.word_tags[part],
         )
 
     def with_tokens(self, whole: TokenizedUnits, limit: int, start: int, end: int) -> Piece:
@@ -115,6 +127,29 @@ def whole_piece(
     )
 
 
+def cut_for_encoder(
+    whole: Piece,
+    tokenized: TokenizedUnits,
+    config: TokenWindows,
+    tokenizer: PreTrainedTokenizerBase,
+) -> list[Piece]:
+    """A whole text's piece as windows that the encoder can read, in order."""
+    limit = _window_limit(config)
+    behind = np.append(tokenized.first[1:], len(tokenized.tokens))
+    ends = int(tokenizer.cls_token_id), int(tokenizer.sep_token_id)
+    return [
+        whole.cut(window).with_tokens(tokenized, limit, *ends)
+        for window in windows(behind - tokenized.first, limit)
+    ]
+
+
+def _window_limit(config: TokenWindows) -> int:
+    """Tokens of text a window may have. Two positions less than the encoder has, for the special
+    tokens, and two more, since RoBERTa counts its positions from 2."""
+    positions = (config.encoder or {}).get("max_position_embeddings") or 512
+    return max(1, min(config.max_tokens, int(positions) - 2) - 2)
+
+
 def bigrams(words: Sequence[str]) -> list[str]:
     """Each unit's text followed by the next one's."""
     return [left + right for left, right in zip(words, [*words[1:], _END], strict=True)]
@@ -132,7 +167,7 @@ def collate_pieces(pieces: Sequence[Piece], padding: int) -> dict[str, Tensor]:
     if tokens := [p.token_ids for p in pieces if p.token_ids is not None]:
         batch["token_ids"] = pad(tokens, padding)
         batch["token_mask"] = pad([np.ones_like(ids) for ids in tokens])
-    for name in ("unit_tokens", "unit_ids", "bigram_ids"):
+    for name in ("unit_tokens", "unit_ids", "bigram_ids", "word_tags"):
         arrays = [array for p in pieces if (array := getattr(p, name)) is not None]
         if arrays:
             batch[name] = pad(arrays)

@@ -16,7 +16,7 @@ from decoupled_ner.labels import Span
 from decoupled_ner.models.embeddings import Vocabulary
 from decoupled_ner.models.encoder import load_tokenizer
 from decoupled_ner.models.lexicon import Lexicon
-from decoupled_ner.models.pieces import Piece, collate_pieces, pad, whole_piece
+from decoupled_ner.models.pieces import Piece, collate_pieces, cut_for_encoder, pad, whole_piece
 from decoupled_ner.models.tagger import IGNORED, TaggerConfig
 from decoupled_ner.models.tags import TagSet
 from decoupled_ner.models.units import (
@@ -72,13 +72,7 @@ class TaggerInputs:
         if self.tokenizer is None:
             ones = np.ones(len(whole), np.int64)
             return [whole.cut(window) for window in windows(ones, self.config.max_tokens)]
-        limit = self._window_limit()
-        behind = np.append(tokenized.first[1:], len(tokenized.tokens))
-        ends = int(self.tokenizer.cls_token_id), int(self.tokenizer.sep_token_id)
-        return [
-            whole.cut(window).with_tokens(tokenized, limit, *ends)
-            for window in windows(behind - tokenized.first, limit)
-        ]
+        return cut_for_encoder(whole, tokenized, self.config, self.tokenizer)
 
     def tag(self, text: str, entities: Iterable[Entity]) -> TaggedUnits:
         """Gold tags of the text's units. An entity that does not begin and end with a unit, or that
@@ -154,9 +148,3 @@ class TaggerInputs:
             return self._split(text)
         nothing = np.zeros(0, np.int64)
         return TokenizedUnits(split_units(text, self.config.units), nothing, nothing)
-
-    def _window_limit(self) -> int:
-        """Tokens of text a window may have. Two positions less than the encoder has, for the
-        special tokens, and two more, since RoBERTa counts its positions from 2."""
-        positions = (self.config.encoder or {}).get("max_position_embeddings") or 512
-        return max(1, min(self.config.max_tokens, int(positions) - 2) - 2)

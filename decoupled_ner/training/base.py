@@ -31,6 +31,8 @@ class BaseTraining(pl.LightningModule, ABC):
 
     #: AdamW's further settings.
     adam_settings: ClassVar[dict[str, Any]] = {}
+    #: The dev score that the best state is chosen by.
+    monitor = "dev/f1"
 
     def __init__(self, lr: float, weight_decay: float, warmup: float, seed: int) -> None:
         super().__init__()

@@ -24,8 +24,6 @@ from decoupled_ner.training.base import BaseTraining
 from decoupled_ner.training.datamodule import TrainingData
 from decoupled_ner.training.runs import prepare_run
 
-MONITOR = "dev/f1"
-
 
 class ResumePoint(ModelCheckpoint):
     """The newest state, from which ``--ckpt_path last`` goes on.
@@ -114,7 +112,7 @@ class TrainingCLI(LightningCLI):
     ) -> None:
         _quiet()
         self.folder, self.resume = folder, resume
-        self._data_class = data_class
+        self._training_class, self._data_class = model_class, data_class
         self.checkpoints = folder / "checkpoints"
         # A resumed run logs beside what it had logged before.
         parts = len(list(folder.glob("logs/part-*"))) if resume else 0
@@ -129,7 +127,7 @@ class TrainingCLI(LightningCLI):
         self.best = ModelCheckpoint(
             self.checkpoints,
             "best",
-            monitor=MONITOR,
+            monitor=model_class.monitor,
             mode="max",
             enable_version_counter=False,
             save_on_train_epoch_end=False,  # but before it, so that the resume point knows of it
@@ -156,14 +154,15 @@ class TrainingCLI(LightningCLI):
         parser.set_defaults(
             {
                 "resume_point.dirpath": str(self.checkpoints),
-                "early_stopping.monitor": MONITOR,
+                "early_stopping.monitor": self._training_class.monitor,
                 "early_stopping.mode": "max",
                 "early_stopping.strict": False,  # a run may end before dev is scored
                 "early_stopping.patience": 1000,
             }
         )
         parser.link_arguments("model.encoder", "data.encoder")
-        parser.link_arguments("data.labels", "model.labels", apply_on="instantiate")
+        if "labels" in inspect.signature(self._training_class).parameters:
+            parser.link_arguments("data.labels", "model.labels", apply_on="instantiate")
         for name in ("max_mention_tokens", "max_context_tokens"):
             if name in inspect.signature(self._data_class).parameters:
                 parser.link_arguments(f"model.{name}", f"data.{name}")

@@ -17,7 +17,9 @@ from decoupled_ner.candidates.union import Union
 from decoupled_ner.data.catalog import Dataset, load_dataset
 from decoupled_ner.data.extra import ExtraTraining, extra_sentences
 from decoupled_ner.data.negatives import PROPOSED_AT_ONCE, EditScope, negative_pools
+from decoupled_ner.data.out_of_fold import OutOfFold
 from decoupled_ner.data.pairs import PairBatch, PairEncoder, TokenizedText, collate_pairs
+from decoupled_ner.inference.proposer import proposers_in, with_recorded
 from decoupled_ner.models.encoder import load_tokenizer
 from decoupled_ner.progress import batches
 from decoupled_ner.training.batches import EpochBatches
@@ -119,6 +121,9 @@ class UnifiedData(SentenceData):
             ``dataset``, or ``none``.
         negative_candidates: whether what ``candidates`` propose on training sentences are
             negatives too.
+        train_candidates: a file of out-of-fold candidates, which ``decoupled-ner proposer --folds``
+            writes: what the proposer among ``candidates`` suggests on training sentences comes from
+            there, since it has seen them. Needed where there is one.
         negatives_per_positive: drawn anew each epoch; None for all of them, as in the paper.
 
     Raises:
@@ -134,6 +139,7 @@ class UnifiedData(SentenceData):
         negative_nouns: CandidateGenerator | None = None,
         negative_edits: EditScope = "sentence",
         negative_candidates: bool = True,
+        train_candidates: str | None = None,
         negatives_per_positive: float | None = None,
         fit_on: str = "train",
         train_sentences: int | None = None,
@@ -153,12 +159,26 @@ class UnifiedData(SentenceData):
         to_config(self.candidates)  # what can't be saved is told now, not after the training
         self.negative_generators = [
             *([negative_nouns] if negative_nouns else []),
-            *([self.candidates] if negative_candidates else []),
+            *([self._unseen(train_candidates)] if negative_candidates else []),
         ]
         self.negative_edits: EditScope = negative_edits
         self.negatives_per_positive = negatives_per_positive
         self.max_mention_tokens, self.max_context_tokens = max_mention_tokens, max_context_tokens
         self._pairs: tuple[list[LabelledRegion], list[LabelledRegion]] | None = None
+
+    def _unseen(self, path: str | None) -> Union:
+        """The candidate generators, with what a proposer suggests on sentences that it was trained
+        on replaced by what others suggest that were not."""
+        if path is None:
+            if proposers_in(self.candidates):
+                raise InputError(
+                    "a proposer has seen the training sentences: --data.train_candidates FILE takes"
+                    " out-of-fold candidates, --data.negative_candidates=false does without"
+                )
+            return self.candidates
+        recorded = OutOfFold.read(path)
+        recorded.check(self.data, (sentence.text for sentence in self.training_sentences))
+        return with_recorded(self.candidates, recorded)
 
     def pairs(self) -> tuple[list[LabelledRegion], list[LabelledRegion]]:
         """Every positive and the whole pool of negatives of the split that is trained on."""

@@ -1,0 +1,267 @@
+"""A trained proposer as users load it, and as a candidate generator."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from decoupled_ner.candidates.base import CandidateGenerator
+from decoupled_ner.candidates.union import Union
+from decoupled_ner.data.out_of_fold import OutOfFold
+from decoupled_ner.data.pairs import length_buckets
+from decoupled_ner.inference.model import DType, model_directory, replacing, unused_name
+from decoupled_ner.metrics.budget import OperatingPoint, operating_points
+from decoupled_ner.models.encoder import load_weights, quiet_transformers
+from decoupled_ner.models.pieces import Piece
+from decoupled_ner.models.proposer import ProposerConfig, ProposerModel
+from decoupled_ner.models.proposer_inputs import ProposerInputs
+from decoupled_ner.progress import batches
+from decoupled_ner.types import InputError, Region, Sentence
+
+#: Units a batch pads to at most. Each has ``max_width`` regions.
+UNITS_PER_BATCH = 2048
+#: Texts that are segmented and tokenised at once.
+TEXTS_AT_ONCE = 512
+
+
+class ScoredRegions(NamedTuple):
+    """R regions of a text, sorted: (R, 2) character offsets and (R,) scores, which any real number
+    may be."""
+
+    regions: NDArray[np.int64]
+    scores: NDArray[np.float32]
+
+    def at_least(self, threshold: float) -> list[Region]:
+        """Those that score this or more."""
+        return [Region(*span) for span in self.regions[self.scores >= threshold].tolist()]
+
+
+class Proposer:
+    """Scores every region of a text that may be an entity, in one pass. Thread-safe.
+
+    Args:
+        model: the network.
+        inputs: how texts become its features.
+        device: ``cpu``, ``cuda`` …; ``auto`` takes a GPU where there is one.
+        dtype: to compute in; float32 keeps an autocast that the caller has entered.
+    """
+
+    def __init__(
+        self,
+        model: ProposerModel,
+        inputs: ProposerInputs,
+        *,
+        device: str = "auto",
+        dtype: DType = "float32",
+    ) -> None:
+        if device == "auto":
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+        self.model = model.train(False)
+        torch.nn.Module.to(model, device)
+        self.inputs = inputs
+        self._autocast = None if dtype == "float32" else getattr(torch, dtype)
+
+    @classmethod
+    def from_pretrained(
+        cls, name_or_path: str | Path, *, device: str = "auto", dtype: DType = "float32"
+    ) -> Self:
+        """Load what `save_pretrained` wrote, from a directory or a hub id.
+
+        Raises:
+            InputError: there is no such model, or what lies there is no proposer.
+        """
+        directory = model_directory(name_or_path)
+        config = ProposerConfig.from_pretrained(directory)
+        if config.model_type != ProposerConfig.model_type or config.encoder is None:
+            raise InputError(f"{name_or_path}: not a proposer")
+        model = load_weights(ProposerModel, directory, config)
+        return cls(model, ProposerInputs.load(config, directory), device=device, dtype=dtype)
+
+    def save_pretrained(self, directory: str | Path) -> Path:
+        """Write weights (safetensors), configuration, tokenizer and vocabularies. What was there
+        is replaced only once everything is written."""
+        with replacing(Path(directory)) as fresh:
+            with quiet_transformers():
+                self.model.save_pretrained(fresh)
+            self.inputs.save(fresh)
+        return Path(directory)
+
+    @property
+    def operating_points(self) -> list[OperatingPoint]:
+        """The budgets with a threshold, in rising order."""
+        return [OperatingPoint(**point) for point in self.model.config.operating_points or ()]
+
+    def threshold(self, budget: float | None = None) -> float:
+        """The score that regions need to be proposed.
+
+        Args:
+            budget: candidates a sentence; by default the one that training chose.
+
+        Raises:
+            InputError: no threshold was chosen for this budget.
+        """
+        wanted = self.model.config.budget if budget is None else budget
+        known = {point.budget: point.threshold for point in self.operating_points}
+        if wanted not in known:
+            budgets = ", ".join(f"{b:g}" for b in known) or "none"
+            raise InputError(f"no threshold for a budget of {wanted:g}; there are {budgets}")
+        return known[wanted]
+
+    def choose_thresholds(self, sentences: Sequence[Sentence], budgets: Sequence[float]) -> None:
+        """Set the operating points for these budgets, on sentences that were not trained on."""
+        found = self.scored([sentence.text for sentence in sentences], progress="thresholds")
+        points = measured_points(found, sentences, budgets)
+        self.model.config.operating_points = [asdict(point) for point in points]
+
+    def scored(
+        self, texts: Sequence[str], min_score: float = -np.inf, *, progress: str = ""
+    ) -> list[ScoredRegions]:
+        """The regions of each text that score this or more, of up to ``max_width`` units. What is
+        in progress is shown with a bar, if it is named."""
+        found: list[ScoredRegions] = []
+        for some in batches(texts, TEXTS_AT_ONCE, progress, shown=bool(progress)):
+            found += self._scored(some, min_score)
+        return found
+
+    def _scored(self, texts: Sequence[str], min_score: float) -> list[ScoredRegions]:
+        encoded = self.inputs.encode_batch(texts)
+        pieces = [(number, piece) for number, found in enumerate(encoded) for piece in found]
+        scored: dict[int, ScoredRegions] = {}
+        for batch in length_buckets([len(piece) for _, piece in pieces], UNITS_PER_BATCH):
+            some = [pieces[index][1] for index in batch]
+            scored.update(zip(batch, self._score(some, min_score), strict=True))
+        parts: list[list[ScoredRegions]] = [[] for _ in texts]
+        for index, (number, _) in enumerate(pieces):
+            parts[number].append(scored[index])
+        return [_joined(of_text) for of_text in parts]
+
+    @torch.inference_mode()
+    def _score(self, pieces: Sequence[Piece], min_score: float) -> list[ScoredRegions]:
+        """The regions that each window owns."""
+        device = self.model.device
+        batch = {key: value.to(device) for key, value in self.inputs.collate(pieces).items()}
+        # Autocast is a setting of the running thread, so it is entered around each pass.
+        autocast = torch.autocast(device.type, dtype=self._autocast) if self._autocast else None
+        with autocast or nullcontext():
+            scores: Tensor = self.model(batch)
+        rows = scores.cpu().numpy()
+        return [_owned(piece, row, min_score) for piece, row in zip(pieces, rows, strict=True)]
+
+
+class ProposerCandidates(CandidateGenerator):
+    """Proposes the regions that a trained proposer scores highest.
+
+    Args:
+        model: directory or hub id of a `Proposer`.
+        budget: candidates a sentence, on average over sentences like those of the dev set that its
+            threshold was chosen on; by default the one that training chose.
+        device: as in `Proposer`.
+
+    Raises:
+        InputError: there is no such proposer, or it has no threshold for this budget.
+    """
+
+    name = "proposer"
+
+    def __init__(
+        self, model: str | Path, budget: float | None = None, device: str = "auto"
+    ) -> None:
+        self._model, self._device = str(model), device
+        self.proposer = Proposer.from_pretrained(model, device=device)
+        self.budget = float(self.proposer.model.config.budget if budget is None else budget)
+        self._threshold = self.proposer.threshold(self.budget)
+
+    def propose(self, text: str) -> list[Region]:
+        return self.propose_batch([text])[0]
+
+    def propose_batch(self, texts: Sequence[str]) -> list[list[Region]]:
+        found = self.proposer.scored(texts, self._threshold)
+        return [of_text.at_least(self._threshold) for of_text in found]
+
+    def init_args(self) -> dict[str, Any]:
+        return {"model": self._model, "budget": self.budget, "device": self._device}
+
+    def save(self, directory: Path) -> dict[str, Any]:
+        """The proposer itself, in a folder of the model that uses it; another machine may have
+        another device."""
+        folder = unused_name(directory, self.name)
+        self.proposer.save_pretrained(directory / folder)
+        return {**self.init_args(), "model": folder, "device": "auto"}
+
+
+def proposers_in(union: Union) -> list[ProposerCandidates]:
+    """The proposers among a union's generators, at any depth."""
+    found = []
+    for generator in union.generators:
+        if isinstance(generator, ProposerCandidates):
+            found.append(generator)
+        elif isinstance(generator, Union):
+            found += proposers_in(generator)
+    return found
+
+
+def with_recorded(union: Union, recorded: OutOfFold) -> Union:
+    """The union with each proposer replaced by what was recorded for its budget.
+
+    Raises:
+        InputError: there is no proposer, or more candidates are asked for than were recorded.
+    """
+    if not proposers_in(union):
+        raise InputError("out-of-fold candidates need a proposer among the candidate generators")
+    generators: list[CandidateGenerator] = []
+    for generator in union.generators:
+        if isinstance(generator, ProposerCandidates):
+            generators.append(recorded.generator(generator.budget))
+        elif isinstance(generator, Union) and proposers_in(generator):
+            generators.append(with_recorded(generator, recorded))
+        else:
+            generators.append(generator)
+    return Union(generators, union.max_length)
+
+
+def measured_points(
+    found: Sequence[ScoredRegions], sentences: Sequence[Sentence], budgets: Sequence[float]
+) -> list[OperatingPoint]:
+    """The threshold and the recall of each budget on sentences with all their scored regions."""
+    gold = [gold_scores(*pair) for pair in zip(found, sentences, strict=True)]
+    return operating_points(
+        np.concatenate([of_text.scores for of_text in found]),
+        np.concatenate(gold),
+        len(sentences),
+        sum(len(set(sentence.entities)) for sentence in sentences),
+        budgets,
+    )
+
+
+def gold_scores(found: ScoredRegions, sentence: Sentence) -> NDArray[np.float32]:
+    """The scores of a sentence's entities; those without one are left out."""
+    by_region = dict(zip(map(tuple, found.regions.tolist()), found.scores.tolist(), strict=True))
+    spans = [(entity.start, entity.end) for entity in dict.fromkeys(sentence.entities)]
+    return np.array([by_region[span] for span in spans if span in by_region], np.float32)
+
+
+def _owned(piece: Piece, scores: NDArray[np.float32], min_score: float) -> ScoredRegions:
+    """The regions that begin in the units that a window owns, from its scores (N, W)."""
+    first_owned, last_owned = piece.owned
+    own = scores[first_owned:last_owned]
+    first, more = np.nonzero((own >= min_score) & np.isfinite(own))
+    starts = first + first_owned
+    regions = np.stack([piece.units[starts, 0], piece.units[starts + more, 1]], axis=1)
+    return ScoredRegions(regions, own[first, more])
+
+
+def _joined(parts: Sequence[ScoredRegions]) -> ScoredRegions:
+    if not parts:
+        return ScoredRegions(np.zeros((0, 2), np.int64), np.zeros(0, np.float32))
+    return ScoredRegions(
+        np.concatenate([part.regions for part in parts]),
+        np.concatenate([part.scores for part in parts]),
+    )

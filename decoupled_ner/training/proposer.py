@@ -1,0 +1,242 @@
+"""Training a proposer for recall: all entities it can find among a few candidates a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from decoupled_ner.data.out_of_fold import fold_of
+from decoupled_ner.inference.proposer import Proposer, gold_scores
+from decoupled_ner.models.pieces import Piece
+from decoupled_ner.models.proposer import ProposerConfig, ProposerModel
+from decoupled_ner.models.proposer_inputs import ProposerInputs, UnitSpan, build_proposer
+from decoupled_ner.training.base import BaseTraining
+from decoupled_ner.training.batches import EpochBatches
+from decoupled_ner.training.data import EvaluationBatch, SentenceData
+from decoupled_ner.training.metric import RecallAtBudget
+from decoupled_ner.types import InputError, Sentence
+
+#: The budgets that get a threshold, in candidates a sentence.
+BUDGETS = (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 15.0, 20.0)
+
+
+@dataclass(frozen=True, slots=True)
+class GoldPiece:
+    """A window of a training sentence with the gold spans of the whole sentence."""
+
+    piece: Piece
+    spans: list[UnitSpan]
+
+
+class ProposerBatches(EpochBatches):
+    """Every training sentence once an epoch, as the tensors that a proposer reads."""
+
+    def __init__(
+        self, inputs: ProposerInputs, pieces: Sequence[GoldPiece], **settings: int
+    ) -> None:
+        super().__init__(**settings)
+        self.inputs, self.pieces = inputs, pieces
+
+    def items(self, epoch: int) -> Sequence[GoldPiece]:
+        return self.pieces
+
+    def length_of(self, item: GoldPiece) -> int:
+        return len(item.piece)
+
+    def collate(self, items: Sequence[GoldPiece]) -> dict[str, Tensor]:
+        return self.inputs.collate([i.piece for i in items], [i.spans for i in items])
+
+
+class ProposerData(SentenceData):
+    """Sentences for a proposer; entities that it can't propose are counted in ``lost_entities``.
+
+    Args:
+        folds: into how many parts the training sentences are cut by a hash of their text; 0 for
+            training on all.
+        fold: the part that is left out, counted from 1. Such a proposer is there to propose on that
+            part, so dev is not looked at.
+        dataset, encoder, fit_on, train_sentences, batch_size, num_workers, seed: as in
+            :class:`SentenceData`.
+    """
+
+    lost_entities = 0
+
+    def __init__(
+        self,
+        dataset: str,
+        encoder: str,
+        folds: int = 0,
+        fold: int = 0,
+        fit_on: str = "train",
+        train_sentences: int | None = None,
+        batch_size: int = 16,
+        num_workers: int = 0,
+        seed: int = 1,
+    ) -> None:
+        super().__init__(
+            dataset,
+            encoder,
+            fit_on,
+            train_sentences,
+            batch_size=batch_size,
+            num_workers=num_workers,
+            seed=seed,
+        )
+        if not 0 <= fold <= folds or bool(fold) != bool(folds) or folds == 1:
+            raise InputError(f"no fold {fold} of {folds}: give at least 2 folds, and one of them")
+        if not folds and not super().validates:
+            raise InputError("a proposer's threshold needs a dev split that is not trained on")
+        self.folds, self.fold = folds, fold
+        if fold and not (self.training_sentences and self.held_out_sentences()):
+            raise InputError(f"{self.data.name}: too few sentences for {folds} folds")
+
+    @property
+    def validates(self) -> bool:
+        return not self.fold and super().validates
+
+    @cached_property
+    def training_sentences(self) -> tuple[Sentence, ...]:
+        """Those of the other folds."""
+        return tuple(s for s in self.data.split(self.fit_on) if not self._is_held_out(s))
+
+    def held_out_sentences(self) -> list[Sentence]:
+        """Those of the fold that is left out."""
+        return [s for s in self.data.split(self.fit_on) if self._is_held_out(s)]
+
+    def items_per_epoch(self) -> int:
+        return len(self._gold())
+
+    def training_batches(self, rank: int, world_size: int) -> EpochBatches:
+        return ProposerBatches(
+            self._inputs(),
+            self._gold(),
+            batch_size=self.batch_size,
+            seed=self.seed,
+            rank=rank,
+            world_size=world_size,
+        )
+
+    def val_dataloader(self) -> DataLoader[EvaluationBatch] | list[Any]:
+        return super().val_dataloader() if self.validates else []
+
+    def _is_held_out(self, sentence: Sentence) -> bool:
+        return bool(self.fold) and fold_of(sentence.text, self.folds) == self.fold
+
+    def _inputs(self) -> ProposerInputs:
+        module = self.trainer.lightning_module  # type: ignore[union-attr]
+        assert isinstance(module, ProposerTraining)
+        return module.inputs
+
+    def _gold(self) -> list[GoldPiece]:
+        if not hasattr(self, "_pieces"):
+            inputs, sentences = self._inputs(), self.training_sentences
+            self._pieces: list[GoldPiece] = []
+            encoded = inputs.encode_batch([sentence.text for sentence in sentences])
+            for sentence, pieces in zip(sentences, encoded, strict=True):
+                gold = inputs.gold(sentence.text, sentence.entities)
+                self.lost_entities += len(gold.lost)
+                self._pieces += [GoldPiece(piece, gold.spans) for piece in pieces]
+        return self._pieces
+
+
+class ProposerTraining(BaseTraining):
+    """Trains a :class:`ProposerModel`; dev recall is that of the best ``budget`` a sentence.
+
+    Args:
+        encoder: hub id, directory or bundled name.
+        segmenters: whose words the model sees beside the text: ``jieba``, ``lac``.
+        budget: candidates a sentence, on average.
+        encoder_dropout: inside the encoder; None keeps the encoder's own setting.
+        word_dim, size, max_width, dropout, max_tokens: as in :class:`ProposerConfig`.
+        lr: peak learning rate of the encoder.
+        new_lr: of all other parts, which start anew.
+        weight_decay, warmup, seed: as in :class:`BaseTraining`.
+    """
+
+    monitor = "dev/recall"
+
+    def __init__(
+        self,
+        encoder: str,
+        segmenters: Sequence[str] = ("jieba", "lac"),
+        budget: float = 5.0,
+        encoder_dropout: float | None = None,
+        word_dim: int = 32,
+        size: int = 256,
+        max_width: int = 24,
+        dropout: float = 0.2,
+        max_tokens: int = 256,
+        lr: float = 5e-5,
+        new_lr: float = 1e-3,
+        weight_decay: float = 0.01,
+        warmup: float = 0.1,
+        seed: int = 1,
+    ) -> None:
+        super().__init__(lr, weight_decay, warmup, seed)
+        self.save_hyperparameters()
+        self.encoder, self.segmenters, self.new_lr = encoder, segmenters, new_lr
+        self.encoder_dropout = encoder_dropout
+        self.config = ProposerConfig(
+            word_dim=word_dim,
+            size=size,
+            max_width=max_width,
+            dropout=dropout,
+            max_tokens=max_tokens,
+            budget=float(budget),
+        )
+        self.model: ProposerModel | None = None
+        self.dev_recall = RecallAtBudget(budget)
+
+    def configure_model(self) -> None:
+        if self.model is None:  # Lightning calls this again, e.g. before testing
+            texts = [sentence.text for sentence in self.data.training_sentences]
+            self.model, self.inputs = build_proposer(
+                self.encoder, self.config, self.segmenters, texts, self.seed, self.encoder_dropout
+            )
+            self.model.train()
+
+    @property
+    def data(self) -> ProposerData:
+        """The data module of this run."""
+        module = self.training_data
+        assert isinstance(module, ProposerData)
+        return module
+
+    def learning_rate_of(self, name: str) -> float:
+        return self.lr if name.startswith("model.encoder.") else self.new_lr
+
+    def training_step(self, batch: Mapping[str, Tensor], batch_idx: int) -> Tensor:
+        assert self.model is not None
+        loss = self.model.loss(batch)
+        self.log("train/loss", loss.total.detach() / loss.windows)
+        return self.mean_over_ranks(loss.total, loss.windows)
+
+    def proposer(self) -> Proposer:
+        """The trained model as users load it."""
+        assert self.model is not None
+        return Proposer(self.model, self.inputs, device=str(self.device))
+
+    def on_validation_epoch_start(self) -> None:
+        self._proposer = self.proposer()
+
+    @torch.inference_mode()
+    def validation_step(self, batch: EvaluationBatch, batch_idx: int) -> None:
+        with torch.autocast(self.device.type, enabled=False):  # scores must not be rounded together
+            found = self._proposer.scored([sentence.text for sentence in batch.sentences])
+        for regions, sentence in zip(found, batch.sentences, strict=True):
+            entities = len(set(sentence.entities))
+            self.dev_recall.update(regions.scores, gold_scores(regions, sentence), entities)
+
+    def on_validation_epoch_end(self) -> None:
+        self.log(self.monitor, self.dev_recall.compute(), prog_bar=True, sync_dist=True)
+        self.dev_recall.reset()
+        del self._proposer
+
+    def facts(self) -> dict[str, Any]:
+        return {"lost_training_entities": self.data.lost_entities}
