@@ -252,14 +252,14 @@ def _read(path: Path) -> dict[str, Any]:
         raise InputError(
             f"{path}: needs dataset, text and sources, and may have recipe, {', '.join(_RESUMABLE)}"
         )
-    recipe = {"mention": [], "context": [], "unify": [], **recipe}
+    settings: dict[str, Any] = {"mention": [], "context": [], "unify": [], **recipe}
     for key in ("text", *_RESUMABLE):
-        value = recipe.get(key)
+        value = settings.get(key)
         if key == "encoder" and value is None:
             continue
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
             raise InputError(f"{path}: {key} must be a list of strings")
-    return recipe
+    return settings
 
 
 def _expanded(text: str, recipe: Path) -> Path:
