@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from rich.console import Group
 from rich.table import Table
 
 from decoupled_ner.candidates.base import CandidateGenerator
@@ -115,33 +116,47 @@ def _mean_length(proposed: Proposals) -> float:
     return sum(map(len, proposed)) / len(proposed)
 
 
-def render(report: dict[str, Any]) -> Table:
-    """The report as a table for people, in percent."""
-    types = list(report["entities"])
+def render(report: dict[str, Any]) -> Group:
+    """The report as tables for people, in percent."""
     counted = ", ".join(f"{label} {count:,}" for label, count in report["entities"].items())
-    table = Table(
+    overall = Table(
         title=f"Candidates for {report['sentences']:,} sentences",
         caption=f"Entities: {counted}. Ceiling: the F1 of a classifier that never errs. Only here:"
         " what the union would lose without the generator.",
     )
+    by_type = Table(title="Recall by type")
+    _fill(overall, _COLUMNS, report, _cells)
+    types = list(report["entities"])
+    _fill(by_type, types, report, lambda row: [f"{row['recall_by_type'][t]:.1%}" for t in types])
+    return Group(overall, by_type)
+
+
+_COLUMNS = ("recall", "a sentence", "F1 ceiling", "only here", "characters/s")
+
+
+def _fill(
+    table: Table,
+    columns: Sequence[str],
+    report: dict[str, Any],
+    cells: Callable[[dict[str, Any]], list[str]],
+) -> None:
+    """A row for each generator, and the union's under a line."""
     table.add_column("generator")
-    columns = ["recall", *types, "a sentence", "F1 ceiling", "only here", "characters/s"]
     for column in columns:
         table.add_column(column, justify="right")
-    for row in [*report["generators"], report["union"]]:
-        if row is report["union"]:
-            table.add_section()
-        table.add_row(row["name"], *_cells(row, types))
-    return table
+    for row in report["generators"]:
+        table.add_row(row["name"], *cells(row))
+    table.add_section()
+    table.add_row(report["union"]["name"], *cells(report["union"]))
 
 
-def _cells(row: dict[str, Any], types: Sequence[str]) -> list[str]:
+def _cells(row: dict[str, Any]) -> list[str]:
+    """One for each of `_COLUMNS`."""
     alone = ""
     if "only_recall" in row:
         alone = f"{row['only_recall']:.1%} ({row['only_candidates_per_sentence']:.1f})"
     return [
         f"{row['recall']:.1%}",
-        *(f"{row['recall_by_type'][label]:.1%}" for label in types),
         f"{row['candidates_per_sentence']:.1f}",
         f"{row['f1_ceiling']:.1%}",
         alone,
