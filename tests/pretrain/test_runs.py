@@ -16,6 +16,8 @@ import torch
 from training.tiny import check_same_weights
 from transformers import AutoModel, AutoModelForMaskedLM, AutoTokenizer
 
+from decoupled_ner.training.runs import encoder_slug
+
 pytestmark = pytest.mark.slow
 
 SETTINGS = """
@@ -58,7 +60,7 @@ class Stage:
         return finished(self.start(runs, stage, *arguments))
 
     def result(self, runs: str, stage: str) -> Path:
-        return self.folder / runs / "pretrain" / stage / Path(self.encoder).name / "seed-1"
+        return self.folder / runs / "pretrain" / stage / encoder_slug(self.encoder) / "seed-1"
 
 
 def finished(process: subprocess.Popen[str]) -> str:
@@ -115,7 +117,7 @@ def test_mention_then_context_then_unified(stage: Stage, masked_lm: str):
     unify = ("unify", "demo", "--encoder", masked_lm, *small, *short)
     said = finished(stage.command("runs", *unify, "--trainer.enable_progress_bar=false"))
     assert f"starts from {context / 'encoder'}, the newest" in said
-    folder = stage.folder / "runs" / "unify" / "demo" / Path(masked_lm).name / "seed-1"
+    folder = stage.folder / "runs" / "unify" / "demo" / encoder_slug(masked_lm) / "seed-1"
     result = json.loads((folder / "result.json").read_text())
     assert result["init"] == str(context / "encoder") and result["encoder"] == masked_lm
 
