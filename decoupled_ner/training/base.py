@@ -140,7 +140,8 @@ class EncoderTraining(BaseTraining, ABC):
         """The trained model as users load it."""
 
     def validation_step(self, batch: EvaluationBatch, batch_idx: int) -> None:
-        self.dev_f1.update(batch.sentences, self.predict_dev(batch))
+        if batch.sentences:  # none where another rank has one sentence more
+            self.dev_f1.update(batch.sentences, self.predict_dev(batch))
 
     def on_validation_epoch_end(self) -> None:
         scores = self.dev_f1.compute()
