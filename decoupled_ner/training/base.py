@@ -105,6 +105,10 @@ class BaseTraining(pl.LightningModule, ABC):
             norm = nn.utils.clip_grad_norm_(self.parameters(), gradient_clip_val)
             self.log("train/gradient_norm", norm)
 
+    @abstractmethod
+    def size_of(self, batch: Any) -> tuple[int, Tensor]:
+        """The items of a training batch, and the tokens (a scalar) that are read for them."""
+
     def facts(self) -> dict[str, Any]:
         """What a result says of this run beside its scores."""
         return {}
@@ -140,8 +144,7 @@ class EncoderTraining(BaseTraining, ABC):
         """The trained model as users load it."""
 
     def validation_step(self, batch: EvaluationBatch, batch_idx: int) -> None:
-        if batch.sentences:  # none where another rank has one sentence more
-            self.dev_f1.update(batch.sentences, self.predict_dev(batch))
+        self.dev_f1.update(batch.sentences, self.predict_dev(batch))
 
     def on_validation_epoch_end(self) -> None:
         scores = self.dev_f1.compute()

@@ -47,7 +47,9 @@ def test_ranks_have_as_many_batches_and_share_dev(
     data = UnifiedData(str(tmp_path), tiny_encoder, NGrams(max_length=2))
     shares: list[list[EvaluationBatch]] = []
     for rank in range(ranks):
-        trainer: Any = SimpleNamespace(global_rank=rank, world_size=ranks)
+        trainer: Any = SimpleNamespace(
+            global_rank=rank, world_size=ranks, is_global_zero=rank == 0, progress_bar_callback=None
+        )
         data.trainer = trainer
         shares.append(list(data.val_dataloader()))
     assert len({len(share) for share in shares}) == 1 and shares[0]
