@@ -10,21 +10,61 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from exported import export_tree
 
 ROOT = Path(__file__).parents[1]
 
 pytestmark = pytest.mark.slow
 
 
+#: Folders at the top of the checkout → where the wheel has them.
+PLACES = {
+    "decoupled_ner": "decoupled_ner",
+    **{name: f"decoupled_ner/recipes/{name}" for name in ("unify", "pretrain", "gazetteers")},
+}
+
+
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
+    """A clean copy of the checkout and the names of its files."""
+    if not (ROOT / ".git").exists():
+        pytest.skip("needs a git checkout, which says what belongs to the project")
+    folder = tmp_path_factory.mktemp("tree")
+    return folder, export_tree(ROOT, folder)
+
+
+@pytest.fixture(scope="module")
+def wheel(exported: tuple[Path, list[str]], tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
     subprocess.run(
         [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)],
-        cwd=ROOT, check=True, capture_output=True,
+        cwd=exported[0], check=True, capture_output=True,
     )  # fmt: skip
     [built] = folder.glob("*.whl")
     return built
+
+
+def test_what_git_ignores_is_not_exported(tmp_path: Path):
+    root = tmp_path / "root"
+    for name in ("kept.py", "new.py", "gone.py", "build/stale.py", "deep/cache/x.pyc"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(name)
+    (root / ".gitignore").write_text("build/\n*.pyc\n")
+    for command in (["init", "-q"], ["add", "kept.py", "gone.py"]):
+        subprocess.run(["git", *command], cwd=root, check=True, capture_output=True)
+    (root / "gone.py").unlink()
+    (root / "kept.py").write_text("changed")
+    assert export_tree(root, tmp_path / "tree") == [".gitignore", "kept.py", "new.py"]
+    assert (tmp_path / "tree" / "kept.py").read_text() == "changed"
+    assert not (tmp_path / "tree" / "build").exists()
+
+
+def test_wheel_holds_the_checkout_and_nothing_else(wheel: Path, exported: tuple[Path, list[str]]):
+    names = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    tops = {name: name.split("/")[0] for name in exported[1] if "/" in name}
+    assert names == {
+        PLACES[top] + name.removeprefix(top) for name, top in tops.items() if top in PLACES
+    }
 
 
 def test_wheel_holds_assets_and_recipes(wheel: Path):
@@ -42,7 +82,7 @@ def test_wheel_holds_assets_and_recipes(wheel: Path):
         "decoupled_ner/comparison/published.yaml",
     } <= names
     top = {name.split("/")[0] for name in names}
-    assert all(name == "decoupled_ner" or name.endswith(".dist-info") for name in top)
+    assert {name for name in top if not name.endswith(".dist-info")} == {"decoupled_ner"}
 
 
 def test_installed_elsewhere_it_trains_and_predicts(wheel: Path, tmp_path: Path, tiny_encoder: str):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from math import log
 
@@ -76,32 +77,34 @@ def _best(entities: list[Entity], weigh: Weight) -> list[Entity]:
 
 def _outermost(entities: list[Entity], weigh: Weight) -> list[Entity]:
     """Needs no weights: what goes depends on regions and labels alone."""
-    split = {id(outer) for outer in entities if _is_two_of_its_type(outer, entities)}
-    whole = [entity for entity in entities if id(entity) not in split]
-    return [e for e in whole if not any(_contains(outer, e) for outer in whole)]
-
-
-def _is_two_of_its_type(outer: Entity, entities: list[Entity]) -> bool:
-    starts = {e.end for e in entities if e.start == outer.start and e.label == outer.label}
-    ends = {e.start for e in entities if e.end == outer.end and e.label == outer.label}
-    return bool(starts & ends)
+    ends: dict[tuple[int, str], set[int]] = defaultdict(set)  # of a start and a label
+    starts: dict[tuple[int, str], set[int]] = defaultdict(set)  # of an end and a label
+    for entity in entities:
+        ends[entity.start, entity.label].add(entity.end)
+        starts[entity.end, entity.label].add(entity.start)
+    # The others are exactly two of their type.
+    whole = [e for e in entities if ends[e.start, e.label].isdisjoint(starts[e.end, e.label])]
+    kept, farthest = [], 0
+    for entity in sorted(whole, key=lambda e: (e.start, -e.end)):  # what contains comes first
+        if entity.end > farthest:
+            kept.append(entity)
+            farthest = entity.end
+    return kept
 
 
 def _nested(entities: list[Entity], weigh: Weight) -> list[Entity]:
     kept: list[Entity] = []
+    ends: dict[int, int] = {}  # of those kept that start at a character, the last end
+    starts: dict[int, int] = {}  # of those kept that end there, the first start
     for entity in sorted(entities, key=lambda e: (-weigh(e), e.start, e.end)):
-        if not any(_cross(entity, other) for other in kept):
-            kept.append(entity)
+        start, end = entity.start, entity.end
+        inside = range(start + 1, end)
+        if any(ends.get(i, end) > end or starts.get(i, start) < start for i in inside):
+            continue  # it crosses one that weighs more
+        kept.append(entity)
+        ends[start] = max(end, ends.get(start, end))
+        starts[end] = min(start, starts.get(end, start))
     return kept
-
-
-def _contains(outer: Entity, inner: Entity) -> bool:
-    return outer is not inner and outer.start <= inner.start and inner.end <= outer.end
-
-
-def _cross(first: Entity, second: Entity) -> bool:
-    overlap = first.start < second.end and second.start < first.end
-    return overlap and not (_contains(first, second) or _contains(second, first))
 
 
 _POLICIES: dict[str, Callable[[list[Entity], Weight], list[Entity]]] = {

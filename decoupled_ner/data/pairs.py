@@ -79,9 +79,9 @@ class PairEncoder:
 
     def encode(self, tokens: TokenizedText, region: Region) -> Pair:
         """The mention's and the context's ids of ``region``."""
-        mention = self._between(tokens, region.start, region.end)
-        left = self._between(tokens, 0, region.start)
-        right = self._between(tokens, region.end, len(tokens.text))
+        mention = self._between(tokens, region.start, region.end, self.mention_budget)
+        left = self._between(tokens, 0, region.start, self.context_budget)
+        right = self._between(tokens, region.end, len(tokens.text), self.context_budget)
         return self.assemble(mention, left, right)
 
     def encode_plainly(self, text: str, region: Region) -> Pair:
@@ -104,20 +104,26 @@ class PairEncoder:
             1 + keep_left,
         )
 
-    def _between(self, tokens: TokenizedText, start: int, end: int) -> list[int]:
-        """Ids of ``text[start:end]``: the text's own tokens, but for words that a border cuts."""
+    def _between(self, tokens: TokenizedText, start: int, end: int, most: int) -> list[int]:
+        """Ids of ``text[start:end]``: the text's own tokens, but for words that a border cuts. Of
+        many own tokens only the first and the last ``most``, more than `assemble` keeps: a long
+        text is not copied for each of its regions."""
         cut_first, cut_last = tokens.words.get(start), tokens.words.get(end)
-        if cut_first is None and cut_last is None:
-            return tokens.ids[bisect_left(tokens.starts, start) : bisect_left(tokens.starts, end)]
         if cut_first is not None and end <= cut_first[1]:
             return self._ids(tokens.text[start:end])
         inner_start = cut_first[1] if cut_first else start
         inner_end = cut_last[0] if cut_last else end
+        first = bisect_left(tokens.starts, inner_start)
+        last = bisect_left(tokens.starts, inner_end, first)
+        if last - first <= 2 * most:
+            own = tokens.ids[first:last]
+        else:
+            own = tokens.ids[first : first + most] + tokens.ids[last - most : last]
+        if cut_first is None and cut_last is None:
+            return own
         return [
             *(self._ids(tokens.text[start:inner_start]) if cut_first else []),
-            *tokens.ids[
-                bisect_left(tokens.starts, inner_start) : bisect_left(tokens.starts, inner_end)
-            ],
+            *own,
             *(self._ids(tokens.text[inner_end:end]) if cut_last else []),
         ]
 

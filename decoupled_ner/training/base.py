@@ -105,6 +105,10 @@ class BaseTraining(pl.LightningModule, ABC):
             norm = nn.utils.clip_grad_norm_(self.parameters(), gradient_clip_val)
             self.log("train/gradient_norm", norm)
 
+    @abstractmethod
+    def size_of(self, batch: Any) -> tuple[int, Tensor]:
+        """The items of a training batch, and the tokens (a scalar) that are read for them."""
+
     def facts(self) -> dict[str, Any]:
         """What a result says of this run beside its scores."""
         return {}

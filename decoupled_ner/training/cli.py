@@ -22,6 +22,7 @@ from pytorch_lightning.cli import LightningArgumentParser, LightningCLI, SaveCon
 
 from decoupled_ner.training.base import BaseTraining
 from decoupled_ner.training.datamodule import TrainingData
+from decoupled_ner.training.effort import Effort
 from decoupled_ner.training.runs import prepare_run
 
 
@@ -110,6 +111,7 @@ class TrainingCLI(LightningCLI):
         arguments: Sequence[str],
         resume: bool = False,
     ) -> None:
+        self.effort = Effort()
         _quiet()
         self.folder, self.resume = folder, resume
         self._training_class, self._data_class = model_class, data_class
@@ -182,6 +184,7 @@ class TrainingCLI(LightningCLI):
     ) -> pl.Trainer:
         if config.get("enable_progress_bar") is not False:
             callbacks.append(self.progress_bar(leave=True))
+        callbacks.append(self.effort)
         if self.selects_on_dev:
             callbacks.append(self.best)
         if not self.datamodule.validates:

@@ -221,6 +221,9 @@ class ContextTraining(StageOneTraining):
             mlm, tokens
         ) + self.type_weight * self.mean_over_ranks(types, items)
 
+    def size_of(self, batch: ContextBatch) -> tuple[int, Tensor]:
+        return len(batch.labels), batch.mask.sum()
+
     def validation_step(self, batch: ContextBatch, batch_idx: int) -> None:
         output = self.model(batch.ids, batch.mask, batch.masked)
         tokens = len(batch.targets)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Sequence
 from functools import cached_property
@@ -92,18 +93,22 @@ class SentenceData(TrainingData):
         return [[] for _ in sentences]
 
     def val_dataloader(self) -> DataLoader[EvaluationBatch] | list[Any]:
-        """Each rank's share of dev; none is repeated, so dev F1 is exact under DDP."""
+        """Each rank's share of dev; none is repeated, so dev F1 is exact under DDP. All ranks have
+        as many batches, if need be without a sentence: Lightning stops a rank that has none, and
+        the others would wait for it in DDP's broadcasts and in the metric."""
         trainer = self.trainer
         assert trainer is not None
         if "dev" not in self.data.splits:
             return []
-        share = self.data.split("dev")[trainer.global_rank :: trainer.world_size]
+        sentences = self.data.split("dev")
+        share = sentences[trainer.global_rank :: trainer.world_size]
+        largest_share = math.ceil(len(sentences) / trainer.world_size)
         candidates = self.evaluation_candidates(share)
         parts = [
             EvaluationBatch(
                 share[i : i + EVALUATION_SENTENCES], candidates[i : i + EVALUATION_SENTENCES]
             )
-            for i in range(0, len(share), EVALUATION_SENTENCES)
+            for i in range(0, largest_share, EVALUATION_SENTENCES)
         ]
         return DataLoader(parts, batch_size=None)  # type: ignore[arg-type]
 

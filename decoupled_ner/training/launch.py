@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -184,7 +183,6 @@ def train(
         raise InputError(f"nothing to resume in {folder}: leave out --ckpt_path last")
     said = f", {start.reason}" if start else ""
     print(f"{system}: {arguments[0][2:]}, encoder {run.encoder}{said}, run {folder}", flush=True)
-    started = time.monotonic()
     resuming = ["--ckpt_path=last"] if run.resume else []
     seed = f"--seed_everything={run.seed}"
     cli = cli_class(
@@ -198,7 +196,10 @@ def train(
         "init": start.encoder if start else run.encoder,
         "seed": cli.model.seed,
         "epochs": cli.trainer.current_epoch,
-        "train_seconds": time.monotonic() - started,
+        "train_seconds": cli.effort.seconds,
+        "steps": cli.trainer.global_step,
+        "items_seen": cli.effort.items,
+        "tokens_seen": cli.effort.tokens,
         **cli.model.facts(),
         **environment(),
     }

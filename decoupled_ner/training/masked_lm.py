@@ -152,6 +152,9 @@ class MaskedLMTraining(BaseTraining):
         torch._foreach_div_(gradients, self._masked_in_step.clamp(min=1))
         self._masked_in_step.zero_()
 
+    def size_of(self, batch: MaskedBlocks) -> tuple[int, Tensor]:
+        return len(batch.ids), torch.full((), batch.ids.numel(), device=batch.ids.device)
+
     def validation_step(self, batch: MaskedBlocks, batch_idx: int) -> None:
         logits = self(batch)
         counted = batch.targets != IGNORED

@@ -213,6 +213,9 @@ class MentionTraining(StageOneTraining):
         self.log("train/loss", loss.detach() / items)
         return self.mean_over_ranks(loss, items)
 
+    def size_of(self, batch: MentionBatch) -> tuple[int, Tensor]:
+        return len(batch.labels), batch.mask.sum()
+
     def validation_step(self, batch: MentionBatch, batch_idx: int) -> None:
         self.dev_types.update(self.model(batch.ids, batch.mask), batch.labels)
 

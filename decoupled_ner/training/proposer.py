@@ -217,6 +217,10 @@ class ProposerTraining(BaseTraining):
         self.log("train/loss", loss.total.detach() / loss.windows)
         return self.mean_over_ranks(loss.total, loss.windows)
 
+    def size_of(self, batch: Mapping[str, Tensor]) -> tuple[int, Tensor]:
+        """Windows, and the encoder's tokens."""
+        return len(batch["unit_mask"]), batch["token_mask"].sum()
+
     def proposer(self) -> Proposer:
         """The trained model as users load it."""
         assert self.model is not None

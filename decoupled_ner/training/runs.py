@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import platform
 import re
 import subprocess
 import time
+import tomllib
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -18,12 +20,24 @@ from pytorch_lightning.utilities import rank_zero_only
 from decoupled_ner.locations import runs_folder
 
 _PACKAGE = Path(__file__).parents[1]
+_PROJECT = "decoupled-ner"
+_HUB_ID = re.compile(r"(\w[\w.-]*/)?\w[\w.-]*", re.ASCII)
 
 
 def run_folder(stage: str, name: str, encoder: str, seed: int) -> Path:
-    """``runs/STAGE/NAME/ENCODER/seed-N``."""
-    slug = re.sub(r"[^\w.-]+", "_", Path(encoder).name if Path(encoder).exists() else encoder)
-    return runs_folder() / stage / name / slug / f"seed-{seed}"
+    """``runs/STAGE/NAME/ENCODER/seed-N``; ``encoder_slug`` names the encoder."""
+    return runs_folder() / stage / name / encoder_slug(encoder) / f"seed-{seed}"
+
+
+def encoder_slug(encoder: str) -> str:
+    """A folder name that no other encoder has: a bundled name as it is, a hub id as ``org--name``
+    (no hub id has two dashes), a directory's name with a checksum of where it lies."""
+    path = Path(encoder)
+    if not path.exists() and _HUB_ID.fullmatch(encoder) and "--" not in encoder:
+        return encoder.replace("/", "--")
+    place = path.resolve()
+    name = re.sub(r"[^\w.-]+", "_", place.name).strip("._") or "encoder"
+    return f"{name}-{hashlib.sha256(os.fsencode(place)).hexdigest()[:8]}"
 
 
 def dataset_slug(dataset: str) -> str:
@@ -44,7 +58,7 @@ def prepare_run(folder: Path, resume: bool) -> None:
 def environment() -> dict[str, Any]:
     """The machine, the versions and the commit, as every result states them."""
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else cpu_name()
-    packages = ("torch", "transformers", "pytorch-lightning", "decoupled-ner")
+    packages = ("torch", "transformers", "pytorch-lightning", _PROJECT)
     return {
         "device": device,
         "machine": {"cpu": cpu_name(), "cores": os.cpu_count(), "threads": torch.get_num_threads()},
@@ -67,19 +81,25 @@ def cpu_name() -> str:
 
 
 def git_commit() -> str | None:
-    """The checkout's commit, with ``+`` where files are changed; None for an installed wheel."""
+    """The checkout's commit, with ``+`` where files are changed; None where the package lies in no
+    checkout of this project: an installed wheel may well lie inside another repository."""
     try:
-        commit = subprocess.run(
-            ["git", "rev-parse", "--short=12", "HEAD"],
-            cwd=_PACKAGE, capture_output=True, text=True, check=True,
-        ).stdout.strip()  # fmt: skip
-        changed = subprocess.run(
-            ["git", "status", "--porcelain", "--untracked-files=no"],
-            cwd=_PACKAGE, capture_output=True, text=True, check=True,
-        ).stdout.strip()  # fmt: skip
-    except (OSError, subprocess.CalledProcessError):
+        if Path(_git("rev-parse", "--show-toplevel")) != _PACKAGE.parent.resolve():
+            return None
+        settings = tomllib.loads((_PACKAGE.parent / "pyproject.toml").read_text(encoding="utf-8"))
+        if settings["project"]["name"] != _PROJECT:
+            return None
+        commit = _git("rev-parse", "--short=12", "HEAD")
+        changed = _git("status", "--porcelain", "--untracked-files=no")
+    except (OSError, subprocess.CalledProcessError, tomllib.TOMLDecodeError, KeyError):
         return None
     return commit + ("+" if changed else "")
+
+
+def _git(*arguments: str) -> str:
+    return subprocess.run(
+        ["git", *arguments], cwd=_PACKAGE, capture_output=True, text=True, check=True
+    ).stdout.strip()
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:

@@ -130,6 +130,10 @@ class TaggerTraining(EncoderTraining):
         self.log("train/loss", loss.total.detach() / units)
         return self.mean_over_ranks(loss.total, units)
 
+    def size_of(self, batch: Mapping[str, Tensor]) -> tuple[int, Tensor]:
+        """Windows, and the encoder's tokens; without an encoder the units."""
+        return len(batch["unit_mask"]), batch.get("token_mask", batch["unit_mask"]).sum()
+
     def recognizer(self, dtype: DType = "float32") -> Tagger:
         assert self.model is not None
         return Tagger(self.model, self.inputs, device=str(self.device), dtype=dtype)

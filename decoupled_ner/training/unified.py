@@ -125,6 +125,9 @@ class UnifiedTraining(EncoderTraining):
         self._log_losses(loss)
         return total
 
+    def size_of(self, batch: PairBatch) -> tuple[int, Tensor]:
+        return len(batch.mention_ids), batch.mention_mask.sum() + batch.context_mask.sum()
+
     def _log_losses(self, loss: UnifiedLoss) -> None:
         means = {
             "train/loss": loss.total,

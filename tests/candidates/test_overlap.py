@@ -1,3 +1,4 @@
+import time
 from itertools import combinations
 
 import pytest
@@ -12,16 +13,14 @@ def entity(start, end, label="PER", score=0.9):
     return Entity(start, end, "x" * (end - start), label, score)
 
 
-entities = st.lists(
-    st.builds(
-        lambda start, length, label, score: entity(start, start + length, label, score),
-        st.integers(0, 8),
-        st.integers(1, 5),
-        st.sampled_from(["PER", "ORG"]),
-        st.sampled_from([0.3, 0.4, 0.6, 0.77, 0.9, 0.99, 1.0]) | st.floats(0, 1),
-    ),
-    max_size=8,
+one_entity = st.builds(
+    lambda start, length, label, score: entity(start, start + length, label, score),
+    st.integers(0, 8),
+    st.integers(1, 5),
+    st.sampled_from(["PER", "ORG"]),
+    st.sampled_from([0.3, 0.4, 0.6, 0.77, 0.9, 0.99, 1.0]) | st.floats(0, 1),
 )
+entities = st.lists(one_entity, max_size=8)
 
 
 def overlap(first, second):
@@ -76,6 +75,39 @@ def test_nested_keeps_no_two_that_cross(given_entities):
         if not any((k.start, k.end) == (dropped.start, dropped.end) for k in resolved):
             rivals = [k for k in resolved if overlap(k, dropped)]
             assert any(evidence(k) >= evidence(dropped) for k in rivals)
+
+
+def outermost_plainly(given_entities):
+    def is_two(outer):
+        own = [e for e in given_entities if e.label == outer.label]
+        starts = {e.end for e in own if e.start == outer.start}
+        return bool(starts & {e.start for e in own if e.end == outer.end})
+
+    whole = [e for e in given_entities if not is_two(e)]
+    return [e for e in whole if not any(contains(outer, e) for outer in whole)]
+
+
+def nested_plainly(given_entities):
+    kept = []
+    for one in sorted(given_entities, key=lambda e: (-evidence(e), e.start, e.end)):
+        if not any(overlap(one, k) and not contains(one, k) and not contains(k, one) for k in kept):
+            kept.append(one)
+    return kept
+
+
+@given(st.lists(one_entity, max_size=25, unique_by=lambda e: (e.start, e.end)))
+def test_policies_equal_the_plain_comparison_of_all_pairs(given_entities):
+    for policy, plainly in (("outermost", outermost_plainly), ("nested", nested_plainly)):
+        expected = sorted(plainly(given_entities), key=lambda e: (e.start, e.end))
+        assert resolve(given_entities, policy) == expected
+
+
+@pytest.mark.parametrize("policy", ["best", "outermost", "nested"])
+def test_the_entities_of_a_long_text_take_no_time(policy):
+    many = [entity(i, i + 1 + i % 4, "PER", 0.1 + i % 7 / 10) for i in range(30_000)]
+    started = time.process_time()
+    assert resolve(many, policy)
+    assert time.process_time() - started < 10  # all pairs would take minutes
 
 
 def test_two_doubtful_ones_do_not_beat_a_certain_one():

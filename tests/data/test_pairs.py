@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import RobertaTokenizer
 
-from decoupled_ner.data.pairs import PairEncoder, collate_pairs, length_buckets, pad_ids
+from decoupled_ner.data.pairs import (
+    Pair,
+    PairEncoder,
+    TokenizedText,
+    collate_pairs,
+    length_buckets,
+    pad_ids,
+)
 from decoupled_ner.models.encoder import load_tokenizer
 from decoupled_ner.types import Region
 
@@ -22,12 +31,65 @@ def pairs() -> PairEncoder:
     return PairEncoder(load_tokenizer("zh-small"))
 
 
+@pytest.fixture(scope="module")
+def small_budgets() -> PairEncoder:
+    return PairEncoder(load_tokenizer("zh-small"), max_mention_tokens=7, max_context_tokens=14)
+
+
 @settings(max_examples=500)
 @given(text=TEXTS, data=st.data())
 def test_slices_equal_separate_tokenisation(pairs: PairEncoder, text: str, data: st.DataObject):
     start = data.draw(st.integers(0, len(text) - 1))
     region = Region(start, data.draw(st.integers(start + 1, len(text))))
     assert pairs.encode(pairs.tokenize(text), region) == pairs.encode_plainly(text, region)
+
+
+def encode_whole(pairs: PairEncoder, tokens: TokenizedText, region: Region) -> Pair:
+    """``encode`` from all tokens of the text, however many: what it did before it looked at the
+    budgets."""
+
+    def between(start: int, end: int) -> list[int]:
+        first, last = tokens.words.get(start), tokens.words.get(end)
+        if first and end <= first[1]:
+            return pairs._ids(tokens.text[start:end])
+        inner_start, inner_end = (first[1] if first else start), (last[0] if last else end)
+        head = pairs._ids(tokens.text[start:inner_start]) if first else []
+        tail = pairs._ids(tokens.text[inner_end:end]) if last else []
+        own = [i for i, s in zip(tokens.ids, tokens.starts, strict=True) if s < inner_end]
+        return head + own[sum(s < inner_start for s in tokens.starts) :] + tail
+
+    parts = ((region.start, region.end), (0, region.start), (region.end, len(tokens.text)))
+    return pairs.assemble(*(between(*part) for part in parts))
+
+
+@settings(max_examples=500)
+@given(text=st.text(st.sampled_from(AWKWARD), min_size=1, max_size=90), data=st.data())
+def test_what_the_budgets_leave_out_is_not_looked_at(
+    small_budgets: PairEncoder, text: str, data: st.DataObject
+):
+    start = data.draw(st.integers(0, len(text) - 1))
+    region = Region(start, data.draw(st.integers(start + 1, len(text))))
+    tokens = small_budgets.tokenize(text)
+    assert small_budgets.encode(tokens, region) == encode_whole(small_budgets, tokens, region)
+
+
+class CountingList(list[int]):
+    """Counts the items that slices of it copy."""
+
+    copied = 0
+
+    def __getitem__(self, key):
+        found = super().__getitem__(key)
+        if isinstance(key, slice):
+            self.copied += len(found)
+        return found
+
+
+def test_a_long_text_is_not_copied_for_each_region(pairs: PairEncoder):
+    tokens = pairs.tokenize("零一二三四五六七八九" * 1000)
+    ids = CountingList(tokens.ids)
+    pairs.encode(replace(tokens, ids=ids), Region(100, 9000))
+    assert 0 < ids.copied <= 2 * pairs.mention_budget + 4 * pairs.context_budget
 
 
 def test_a_region_that_cuts_words_at_both_ends(pairs: PairEncoder):

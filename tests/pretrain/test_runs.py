@@ -16,6 +16,8 @@ import torch
 from training.tiny import check_same_weights
 from transformers import AutoModel, AutoModelForMaskedLM, AutoTokenizer
 
+from decoupled_ner.training.runs import encoder_slug
+
 pytestmark = pytest.mark.slow
 
 SETTINGS = """
@@ -58,7 +60,7 @@ class Stage:
         return finished(self.start(runs, stage, *arguments))
 
     def result(self, runs: str, stage: str) -> Path:
-        return self.folder / runs / "pretrain" / stage / Path(self.encoder).name / "seed-1"
+        return self.folder / runs / "pretrain" / stage / encoder_slug(self.encoder) / "seed-1"
 
 
 def finished(process: subprocess.Popen[str]) -> str:
@@ -115,7 +117,7 @@ def test_mention_then_context_then_unified(stage: Stage, masked_lm: str):
     unify = ("unify", "demo", "--encoder", masked_lm, *small, *short)
     said = finished(stage.command("runs", *unify, "--trainer.enable_progress_bar=false"))
     assert f"starts from {context / 'encoder'}, the newest" in said
-    folder = stage.folder / "runs" / "unify" / "demo" / Path(masked_lm).name / "seed-1"
+    folder = stage.folder / "runs" / "unify" / "demo" / encoder_slug(masked_lm) / "seed-1"
     result = json.loads((folder / "result.json").read_text())
     assert result["init"] == str(context / "encoder") and result["encoder"] == masked_lm
 
@@ -132,24 +134,39 @@ def test_context_first_then_mention_from_a_path(stage: Stage):
     assert len(list(runs.glob("seed-1*"))) == 2
 
 
+BOTH = pytest.mark.parametrize("name", ["mention", "context"])
+EFFORT = ("steps", "items_seen", "tokens_seen")
+
+
+def effort(folder: Path) -> dict[str, int]:
+    result = json.loads((folder / "result.json").read_text())
+    assert result["train_seconds"] > 0
+    return {key: result[key] for key in EFFORT}
+
+
+@BOTH
 def test_resuming_after_a_kill_gives_the_same_weights(
-    stage: Stage, same_weights: Callable[[Path, Path, float], None]
+    stage: Stage, name: str, same_weights: Callable[[Path, Path, float], None]
 ):
-    stage.run("whole", "context")
-    process = stage.start("killed", "context")
-    checkpoint = stage.result("killed", "context") / "checkpoints" / "last.ckpt"
+    stage.run("whole", name)
+    process = stage.start("killed", name)
+    checkpoint = stage.result("killed", name) / "checkpoints" / "last.ckpt"
     deadline = time.monotonic() + 120
     while not checkpoint.exists() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.002)
     process.send_signal(signal.SIGKILL)
     process.communicate()
-    killed = stage.result("killed", "context")
+    whole, killed = (stage.result(runs, name) for runs in ("whole", "killed"))
     assert not (killed / "encoder").exists(), "killed too late to show anything"
-    stage.run("killed", "context", "--ckpt_path", "last")
-    same_weights(stage.result("whole", "context"), killed, 0.0)
+    stage.run("killed", name, "--ckpt_path", "last")
+    same_weights(whole, killed, 0.0)
+    assert effort(killed) == effort(whole) and all(effort(whole).values())
 
 
-def test_two_processes_equal_one(stage: Stage, same_weights: Callable[[Path, Path, float], None]):
+@BOTH
+def test_two_processes_equal_one(
+    stage: Stage, name: str, same_weights: Callable[[Path, Path, float], None]
+):
     # Dropout draws other numbers in other processes.
     config = Path(stage.encoder) / "config.json"
     without = stage.folder / "encoder-without-dropout"
@@ -159,12 +176,13 @@ def test_two_processes_equal_one(stage: Stage, same_weights: Callable[[Path, Pat
     settings = json.loads(config.read_text()) | {"hidden_dropout_prob": 0.0}
     (without / "config.json").write_text(json.dumps(settings))
     stage.encoder = str(without)
-    stage.run("one", "context")
-    stage.run("two", "context", "--trainer.devices=2", "--trainer.accelerator=cpu")
-    one, two = (stage.result(runs, "context") for runs in ("one", "two"))
+    stage.run("one", name)
+    stage.run("two", name, "--trainer.devices=2", "--trainer.accelerator=cpu")
+    one, two = (stage.result(runs, name) for runs in ("one", "two"))
     same_weights(one, two, 2e-4)
     first, second = (json.loads((run / "result.json").read_text()) for run in (one, two))
     assert second["held_out"] == pytest.approx(first["held_out"], abs=1e-3)
+    assert effort(two) == effort(one)
 
 
 def test_a_bare_run_says_what_it_takes(stage: Stage, masked_lm: str):

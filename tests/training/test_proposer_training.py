@@ -34,6 +34,7 @@ from decoupled_ner.training.proposer import (
     ProposerTraining,
 )
 from decoupled_ner.training.proposer_runs import FOLD_FILE, train_proposer
+from decoupled_ner.training.runs import encoder_slug
 from decoupled_ner.types import InputError, Sentence
 from training.tiny import check_same_weights
 
@@ -159,7 +160,7 @@ def run(recipe: str, data: Path, encoder: str, runs: Path, *more: str) -> Path:
     process = start(recipe, data, encoder, runs, *more)
     output, _ = process.communicate(timeout=300)
     assert process.returncode == 0, output
-    return runs / "proposer" / "data" / Path(encoder).name / "seed-1"
+    return runs / "proposer" / "data" / encoder_slug(encoder) / "seed-1"
 
 
 @pytest.mark.slow
@@ -206,7 +207,7 @@ def test_resuming_after_a_kill_gives_the_same_weights(
     data: Path, recipe: str, tiny_encoder: str, tmp_path: Path
 ):
     fold = ("--fold", "1/2", "--trainer.max_epochs", "3")
-    name = f"data-fold-1-of-2/{Path(tiny_encoder).name}/seed-1"
+    name = f"data-fold-1-of-2/{encoder_slug(tiny_encoder)}/seed-1"
     run(recipe, data, tiny_encoder, tmp_path / "whole", *fold)
     killed = tmp_path / "killed" / "proposer" / name
     process = start(recipe, data, tiny_encoder, tmp_path / "killed", *fold)

@@ -62,6 +62,9 @@ def test_resuming_after_a_kill_gives_the_same_weights(
     assert not (tiny_run.result("killed") / "model").exists(), "killed too late to show anything"
     resumed = tiny_run.run("killed", LAST, "--ckpt_path", "last")
     same_weights(whole, resumed, 0.0)
+    first, second = (json.loads((run / "result.json").read_text()) for run in (whole, resumed))
+    for name in ("steps", "items_seen", "tokens_seen"):
+        assert first[name] == second[name] > 0
 
 
 def test_two_processes_equal_one(tiny_run: Run, same_weights: Callable[[Path, Path, float], None]):
@@ -70,6 +73,7 @@ def test_two_processes_equal_one(tiny_run: Run, same_weights: Callable[[Path, Pa
     same_weights(one, two, 2e-4)
     first, second = (json.loads((run / "result.json").read_text()) for run in (one, two))
     assert first["overall"]["f1"] == pytest.approx(second["overall"]["f1"], abs=0.02)
+    assert first["tokens_seen"] == second["tokens_seen"] > 0
 
 
 def test_a_wrong_setting_leaves_the_earlier_run_alone(tiny_run: Run):

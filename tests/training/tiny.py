@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 
 from decoupled_ner.data.catalog import load_dataset
 from decoupled_ner.data.jsonl import write_jsonl
+from decoupled_ner.training.runs import encoder_slug
 
 RECIPE = """
 data:
@@ -70,7 +71,7 @@ class Run:
         return self.result(runs)
 
     def result(self, runs: str) -> Path:
-        return self.folder / runs / "unify" / "few" / Path(self.encoder).name / "seed-1"
+        return self.folder / runs / "unify" / "few" / encoder_slug(self.encoder) / "seed-1"
 
 
 def check_same_weights(first: Path, second: Path, tolerance: float) -> None:
