@@ -83,7 +83,7 @@ def test_configuration_and_copies_are_equal(generator, tmp_path):
 def test_every_generator_of_the_registry_is_here():
     from decoupled_ner.candidates import registry
 
-    elsewhere = {"LtpNouns", "TaggerCandidates"}  # they need a trained model
+    elsewhere = {"LtpNouns", "ProposerCandidates", "TaggerCandidates"}  # they need a trained model
     covered = {type(generator).__name__ for generator in GENERATORS} | elsewhere
     assert covered == set(registry._OWN)
     assert all(isinstance(generator, CandidateGenerator) for generator in GENERATORS)

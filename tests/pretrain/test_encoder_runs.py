@@ -20,6 +20,7 @@ from transformers import AutoModel, AutoModelForMaskedLM, AutoTokenizer
 
 from decoupled_ner.cli import main
 from decoupled_ner.models.encoder import load_encoder, load_tokenizer
+from decoupled_ner.training.runs import encoder_slug
 from pretrain.corpus_text import write_text
 
 # A whole run meets warnings that libraries have for each other.
@@ -143,7 +144,7 @@ def test_from_scratch_with_its_own_vocabulary_then_adapted(runs: Runs):
 
     # Adapting goes on from it, with its vocabulary, whatever size the recipe makes.
     output = runs.run("--encoder", str(encoder), "--name", "adapted", "--model.steps", "6")
-    adapted = runs.folder_of("adapted", "few") / "adapted"
+    adapted = runs.folder_of("adapted", encoder_slug(str(encoder))) / "adapted"
     assert f"goes on from {encoder}" in output
     before, after = (AutoModelForMaskedLM.from_pretrained(path) for path in (encoder, adapted))
     for name, weight in before.state_dict().items():
