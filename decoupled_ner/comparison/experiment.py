@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any, Literal
 
 import yaml
 
+from decoupled_ner.data.files import sha256_of
 from decoupled_ner.locations import dataset_recipe, find_recipe, recipe_folder, runs_folder
 from decoupled_ner.models.encoder import is_small, load_encoder_config
 from decoupled_ner.training.launch import Run, tagger_folder, unify_folder
@@ -146,7 +146,7 @@ def _plan(
         folder, data = unify_folder(recipe, run), [f"--data.dataset={dataset}"]
     chosen = ["--encoder", encoder, "--init", start, "--seed", str(seed), *data]
     further = [*chosen, *experiment.arguments, *system.arguments]
-    digest = hashlib.sha256(recipe.read_bytes()).hexdigest()
+    digest = sha256_of(recipe)
     return Plan(
         system=system,
         seed=seed,

@@ -9,15 +9,15 @@ from collections.abc import Sequence
 from functools import lru_cache
 from itertools import count
 from pathlib import Path
-from typing import Literal, Self
+from typing import Self
 
-import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from decoupled_ner.candidates.base import CandidateGenerator
 from decoupled_ner.candidates.registry import generator_from_config, to_config
 from decoupled_ner.candidates.union import Union
+from decoupled_ner.inference.compute import DType, autocast_dtype, ready
 from decoupled_ner.inference.decoding import ScoredCandidate, decode, explanations
 from decoupled_ner.inference.recognizer import Recognizer
 from decoupled_ner.inference.scoring import RegionScorer
@@ -25,8 +25,6 @@ from decoupled_ner.locations import runs_folder
 from decoupled_ner.models.decoupled import DecoupledConfig, DecoupledModel
 from decoupled_ner.models.encoder import load_tokenizer, load_weights, quiet_transformers
 from decoupled_ner.types import Candidate, Entity, InputError
-
-DType = Literal["float32", "bfloat16", "float16"]
 
 
 class DecoupledNER(Recognizer):
@@ -55,13 +53,10 @@ class DecoupledNER(Recognizer):
         device: str = "auto",
         dtype: DType = "float32",
     ) -> None:
-        if device == "auto":
-            device = "cuda" if torch.cuda.is_available() else "cpu"
-        self.model = model.train(False).to(device)
+        self.model = ready(model, device)
         self.tokenizer = tokenizer
         self.generator = Union.of(generator)
-        autocast = None if dtype == "float32" else getattr(torch, dtype)
-        self._scorer = RegionScorer(self.model, tokenizer, autocast=autocast)
+        self._scorer = RegionScorer(self.model, tokenizer, autocast=autocast_dtype(dtype))
 
     @property
     def config(self) -> DecoupledConfig:

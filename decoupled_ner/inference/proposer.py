@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -17,7 +16,8 @@ from decoupled_ner.candidates.base import CandidateGenerator
 from decoupled_ner.candidates.union import Union
 from decoupled_ner.data.out_of_fold import OutOfFold
 from decoupled_ner.data.pairs import length_buckets
-from decoupled_ner.inference.model import DType, model_directory, replacing, unused_name
+from decoupled_ner.inference.compute import DType, autocast_dtype, precision, ready
+from decoupled_ner.inference.model import model_directory, replacing, unused_name
 from decoupled_ner.metrics.budget import OperatingPoint, operating_points
 from decoupled_ner.models.encoder import load_weights, quiet_transformers
 from decoupled_ner.models.pieces import Piece
@@ -62,12 +62,9 @@ class Proposer:
         device: str = "auto",
         dtype: DType = "float32",
     ) -> None:
-        if device == "auto":
-            device = "cuda" if torch.cuda.is_available() else "cpu"
-        self.model = model.train(False)
-        torch.nn.Module.to(model, device)
+        self.model = ready(model, device)
         self.inputs = inputs
-        self._autocast = None if dtype == "float32" else getattr(torch, dtype)
+        self._autocast = autocast_dtype(dtype)
 
     @classmethod
     def from_pretrained(
@@ -148,9 +145,7 @@ class Proposer:
         """The regions that each window owns."""
         device = self.model.device
         batch = {key: value.to(device) for key, value in self.inputs.collate(pieces).items()}
-        # Autocast is a setting of the running thread, so it is entered around each pass.
-        autocast = torch.autocast(device.type, dtype=self._autocast) if self._autocast else None
-        with autocast or nullcontext():
+        with precision(self.model, self._autocast):
             scores: Tensor = self.model(batch)
         rows = scores.cpu().numpy()
         return [_owned(piece, row, min_score) for piece, row in zip(pieces, rows, strict=True)]

@@ -9,13 +9,13 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
-from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from decoupled_ner.data.pairs import Pair, PairEncoder, length_buckets, pad_ids
+from decoupled_ner.inference.compute import precision
 from decoupled_ner.models.decoupled import DecoupledModel
 from decoupled_ner.types import Region
 
@@ -70,7 +70,7 @@ class RegionScorer:
             h_m = torch.stack([mentions[tuple(pairs[i].mention)] for i in batch])
             ids, mask = self._padded([pairs[i].context for i in batch])
             index = torch.tensor([pairs[i].mask_index for i in batch], device=self.model.device)
-            with self._precision():
+            with precision(self.model, self._autocast):
                 output = self.model.classify(h_m, self.model.encode_contexts(ids, mask, index))
             three = (output.global_logits, output.mention_logits, output.context_logits)
             logits[batch] = torch.stack(three, dim=1).float().cpu()
@@ -81,7 +81,7 @@ class RegionScorer:
         known, missing = self._mentions.split(mentions)
         for batch in length_buckets([len(ids) for ids in missing], self.tokens_per_batch):
             ids, mask = self._padded([missing[i] for i in batch])
-            with self._precision():
+            with precision(self.model, self._autocast):
                 states = self.model.encode_mentions(ids, mask)
             known.update(zip((missing[i] for i in batch), states.unbind(), strict=True))
         self._mentions.keep({ids: known[ids] for ids in missing})
@@ -90,13 +90,6 @@ class RegionScorer:
     def _padded(self, sequences: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
         ids, mask = pad_ids(sequences, self.pairs.pad)
         return ids.to(self.model.device), mask.to(self.model.device)
-
-    def _precision(self) -> AbstractContextManager[None]:
-        """Autocast is a setting of the running thread, so it is entered around each pass. Without
-        one of its own the scorer keeps the caller's, e.g. the trainer's."""
-        if self._autocast is None:
-            return nullcontext()
-        return torch.autocast(self.model.device.type, dtype=self._autocast)
 
 
 class _LRU:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -13,7 +12,8 @@ from torch import Tensor
 
 from decoupled_ner.candidates.base import CandidateGenerator
 from decoupled_ner.data.pairs import length_buckets
-from decoupled_ner.inference.model import DType, model_directory, replacing, unused_name
+from decoupled_ner.inference.compute import DType, autocast_dtype, precision, ready
+from decoupled_ner.inference.model import model_directory, replacing, unused_name
 from decoupled_ner.inference.recognizer import Recognizer
 from decoupled_ner.inference.tag_decoding import ScoredSpan, TagDecoder
 from decoupled_ner.models.encoder import load_weights, quiet_transformers
@@ -48,12 +48,9 @@ class Tagger(Recognizer):
         device: str = "auto",
         dtype: DType = "float32",
     ) -> None:
-        if device == "auto":
-            device = "cuda" if torch.cuda.is_available() else "cpu"
-        self.model = model.train(False)
-        torch.nn.Module.to(model, device)
+        self.model = ready(model, device)
         self.inputs = inputs
-        self._autocast = None if dtype == "float32" else getattr(torch, dtype)
+        self._autocast = autocast_dtype(dtype)
         self._decoder = TagDecoder(model.crf, inputs.tags)
 
     @classmethod
@@ -129,9 +126,7 @@ class Tagger(Recognizer):
         """Emissions (P, N, T) and mask (P, N)."""
         device = self.model.device
         batch = {key: value.to(device) for key, value in self.inputs.collate(pieces).items()}
-        # Autocast is a setting of the running thread, so it is entered around each pass.
-        autocast = torch.autocast(device.type, dtype=self._autocast) if self._autocast else None
-        with autocast or nullcontext():
+        with precision(self.model, self._autocast):
             emissions: Tensor = self.model(batch)
         return emissions, batch["unit_mask"]
 

@@ -10,7 +10,8 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
-from decoupled_ner.inference.model import DecoupledNER, DType
+from decoupled_ner.inference.compute import DType
+from decoupled_ner.inference.model import DecoupledNER
 from decoupled_ner.inference.tagger import Tagger
 from decoupled_ner.training.data import EvaluationBatch, SentenceData
 from decoupled_ner.training.datamodule import TrainingData

@@ -12,10 +12,10 @@ import yaml
 from rich.console import Console
 
 from decoupled_ner.data.catalog import is_dataset
+from decoupled_ner.inference.compute import DType
 from decoupled_ner.inference.evaluate import render
 from decoupled_ner.inference.html import write_report
 from decoupled_ner.inference.measure import measure
-from decoupled_ner.inference.model import DType
 from decoupled_ner.locations import dataset_recipe, find_recipe
 from decoupled_ner.models.encoder import is_small, load_encoder_config
 from decoupled_ner.training.base import BaseTraining, EncoderTraining

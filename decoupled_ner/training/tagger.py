@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from decoupled_ner.inference.model import DType
+from decoupled_ner.inference.compute import DType
 from decoupled_ner.inference.tagger import Tagger
 from decoupled_ner.models.pieces import Piece
 from decoupled_ner.models.tagger import TaggerModel

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from decoupled_ner.data.pairs import PairBatch
+from decoupled_ner.inference.compute import DType
 from decoupled_ner.inference.decoding import decode
-from decoupled_ner.inference.model import DecoupledNER, DType
+from decoupled_ner.inference.model import DecoupledNER
 from decoupled_ner.inference.scoring import RegionScorer
 from decoupled_ner.models.decoupled import (
     DecoupledConfig,

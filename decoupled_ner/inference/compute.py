@@ -1,0 +1,32 @@
+"""Where a model computes, and in which precision."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import Literal, TypeVar
+
+import torch
+from transformers import PreTrainedModel
+
+DType = Literal["float32", "bfloat16", "float16"]
+
+_Model = TypeVar("_Model", bound=PreTrainedModel)
+
+
+def ready(model: _Model, device: str) -> _Model:
+    """The model in eval mode on a device; ``auto`` takes a GPU where there is one."""
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    torch.nn.Module.to(model.train(False), device)
+    return model
+
+
+def autocast_dtype(dtype: DType) -> torch.dtype | None:
+    """What `precision` takes: None for float32."""
+    return None if dtype == "float32" else getattr(torch, dtype)
+
+
+def precision(model: PreTrainedModel, dtype: torch.dtype | None) -> AbstractContextManager[None]:
+    """Autocast is a setting of the running thread, so it is entered around each pass. None keeps
+    the caller's, e.g. the trainer's."""
+    return nullcontext() if dtype is None else torch.autocast(model.device.type, dtype=dtype)
