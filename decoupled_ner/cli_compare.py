@@ -26,6 +26,10 @@ def compare(
         Path | None, typer.Option(help="A YAML file instead, which can say more of each system.")
     ] = None,
     seeds: Annotated[str | None, typer.Option(help="With commas; by default 1.")] = None,
+    sizes: Annotated[
+        str | None,
+        typer.Option(help="Numbers of training sentences, with commas: a row and a point each."),
+    ] = None,
     encoder: Annotated[
         str | None, typer.Option(help="Hub id or directory; by default zh-small.")
     ] = None,
@@ -40,7 +44,7 @@ def compare(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Train and evaluate several systems under several seeds: one table and one plot.
+    """Train and evaluate several systems under several seeds: one table and its plots.
 
     What was interrupted goes on, finished runs are not done again, and a run that fails is reported
     while the others go on. Further options go to all systems, e.g. --data.train_sentences=1000.
@@ -52,7 +56,7 @@ def compare(
     from decoupled_ner.locations import runs_folder
     from decoupled_ner.progress import progress_bar
 
-    chosen = _experiment(experiment, dataset, systems, seeds, encoder, against, context.args)
+    chosen = _experiment(experiment, dataset, systems, seeds, sizes, encoder, against, context.args)
     folder = output or runs_folder() / "compare" / chosen.name
     with progress_bar("starting", "runs", shown=not as_json) as update:
         found = run(chosen, folder, results, lambda name, done, total: update(done, total, name))
@@ -68,6 +72,7 @@ def _experiment(
     dataset: str | None,
     systems: str | None,
     seeds: str | None,
+    sizes: str | None,
     encoder: str | None,
     against: str | None,
     arguments: list[str],
@@ -86,17 +91,25 @@ def _experiment(
         raise InputError("give --dataset and --systems, or --experiment")
     else:
         chosen = Experiment(dataset_slug(dataset), dataset, named_systems(_listed(systems)))
-    if seeds is not None:
-        try:
-            chosen = replace(chosen, seeds=tuple(int(seed) for seed in _listed(seeds)))
-        except ValueError as error:
-            raise InputError(f"--seeds {seeds}: give whole numbers, with commas") from error
     return replace(
         chosen,
+        seeds=_numbers("--seeds", seeds) or chosen.seeds,
+        sizes=_numbers("--sizes", sizes) or chosen.sizes,
         encoder=encoder or chosen.encoder,
         against=against or chosen.against,
         arguments=(*chosen.arguments, *arguments),
     )
+
+
+def _numbers(option: str, text: str | None) -> tuple[int, ...]:
+    """The numbers that an option gives; none where it is not given."""
+    try:
+        numbers = tuple(int(number) for number in _listed(text or ""))
+    except ValueError:
+        numbers = ()
+    if text is not None and (not numbers or min(numbers) < 0):
+        raise InputError(f"{option} {text}: give whole numbers, with commas")
+    return numbers
 
 
 def _listed(text: str) -> list[str]:

@@ -45,13 +45,18 @@ class System:
 
 @dataclass(frozen=True, slots=True)
 class Experiment:
-    """Systems under the same data, seeds and arguments; ``against`` is one that all others are
-    compared with, seed by seed."""
+    """Systems under the same data, seeds and arguments.
+
+    Attributes:
+        sizes: numbers of training sentences, each a row of its own; by default all sentences.
+        against: the system that all others are compared with, seed by seed.
+    """
 
     name: str
     dataset: str
     systems: tuple[System, ...]
     seeds: tuple[int, ...] = (1,)
+    sizes: tuple[int, ...] = ()
     encoder: str = "zh-small"
     arguments: tuple[str, ...] = ()
     against: str | None = None
@@ -60,8 +65,8 @@ class Experiment:
         names = [system.name for system in self.systems]
         if not names or not self.seeds:
             raise InputError(f"{self.name}: needs at least one system and one seed")
-        if len(set(names)) < len(names) or len(set(self.seeds)) < len(self.seeds):
-            raise InputError(f"{self.name}: a system or a seed is given twice")
+        if any(len(set(given)) < len(given) for given in (names, self.seeds, self.sizes)):
+            raise InputError(f"{self.name}: a system, a seed or a size is given twice")
         if odd := [name for name in names if Path(name).name != name]:
             raise InputError(
                 f"{self.name}: {odd[0]!r} can't be a system's name: no path; give it as recipe"
@@ -77,14 +82,11 @@ class Plan:
 
     system: System
     seed: int
+    name: str
     command: tuple[str, ...]
     runs: Path
     folder: Path
     settings: Mapping[str, Any]
-
-    @property
-    def name(self) -> str:
-        return f"{self.system.name}-seed-{self.seed}"
 
 
 def read_experiment(path: Path) -> Experiment:
@@ -125,14 +127,16 @@ def plan(experiment: Experiment, output: Path) -> Iterator[Plan]:
     """
     prepared = [_prepare(experiment, system) for system in experiment.systems]
     for seed in experiment.seeds:
-        for system, found in zip(experiment.systems, prepared, strict=True):
-            yield _plan(experiment, system, seed, output / "runs" / system.name, *found)
+        for size in experiment.sizes or (None,):
+            for system, found in zip(experiment.systems, prepared, strict=True):
+                yield _plan(experiment, system, seed, size, output / "runs", *found)
 
 
 def _plan(
     experiment: Experiment,
     system: System,
     seed: int,
+    size: int | None,
     runs: Path,
     stage: Stage,
     recipe: Path,
@@ -140,16 +144,20 @@ def _plan(
     start: str,
 ) -> Plan:
     run, dataset = Run(encoder, seed), experiment.dataset
+    row = system.name if size is None else f"{system.name}-{size}"
+    runs /= row
     if stage == "tagger":
         folder, data = tagger_folder(recipe, dataset, run), ["--dataset", dataset]
     else:
         folder, data = unify_folder(recipe, run), [f"--data.dataset={dataset}"]
     chosen = ["--encoder", encoder, "--init", start, "--seed", str(seed), *data]
-    further = [*chosen, *experiment.arguments, *system.arguments]
+    sized = [] if size is None else [f"--data.train_sentences={size}"]
+    further = [*chosen, *sized, *experiment.arguments, *system.arguments]
     digest = sha256_of(recipe)
     return Plan(
         system=system,
         seed=seed,
+        name=f"{row}-seed-{seed}",
         command=(stage, str(recipe), *further),
         runs=runs,
         folder=runs / folder.relative_to(runs_folder()),

@@ -15,7 +15,7 @@ from typing import Any
 from decoupled_ner.comparison.experiment import Experiment, Plan, plan
 from decoupled_ner.comparison.records import record_of
 from decoupled_ner.comparison.results import Result, write_result
-from decoupled_ner.comparison.tables import cost_plot, score_table
+from decoupled_ner.comparison.tables import cost_plot, plot, score_table
 from decoupled_ner.data.files import write_lines
 from decoupled_ner.training.runs import write_json
 
@@ -47,8 +47,8 @@ def compare(
     results: Path | None = None,
     progress: Progress = lambda name, done, total: None,
 ) -> Comparison:
-    """Do what is left of an experiment, and write ``table.md``, ``results.json`` and ``cost.svg``
-    after every run, with the runs that are finished then.
+    """Do what is left of an experiment, and write ``table.md``, ``results.json``, ``f1.svg``
+    and ``cost.svg`` after every run, with the runs that are finished then.
 
     Args:
         output: the comparison's folder; runs and logs lie in it too.
@@ -114,8 +114,9 @@ def _write(
     parts = [f"# {experiment.name}"]
     if results:
         parts.append(score_table(results))
-        write_lines([cost_plot(experiment.name, results).rstrip("\n")], output / "cost.svg")
-        parts.append("![F1 against cost](cost.svg)")
+        for name, drawn in (("f1", plot), ("cost", cost_plot)):
+            write_lines([drawn(experiment.name, results).rstrip("\n")], output / f"{name}.svg")
+        parts.append("![F1](f1.svg)\n![F1 against cost](cost.svg)")
     parts += [f"**Failed:** {f.run}: {f.reason} (`{f.log}`)" for f in failures]
     text = "\n\n".join(parts)
     write_lines([text], output / "table.md")

@@ -50,11 +50,11 @@ class Machine:
             (folder / "checkpoints" / "last.ckpt").touch()
             stdout.write("Traceback …\nMemoryError: no room | left\n\n".encode())
             return SimpleNamespace(returncode=1)
-        write_run(folder, name.removesuffix("-small"), seed)
+        write_run(folder, name.removesuffix("-small"), seed, rest)
         return SimpleNamespace(returncode=0)
 
 
-def write_run(folder: Path, name: str, seed: int) -> None:
+def write_run(folder: Path, name: str, seed: int, arguments: Sequence[str]) -> None:
     system = "decoupled" if name == "weibo" else name
     f1 = F1[system] + seed / 100
     scores = {"precision": f1, "recall": f1, "f1": f1, "candidate_recall": None}
@@ -66,9 +66,13 @@ def write_run(folder: Path, name: str, seed: int) -> None:
         "overall": row, "by_type": {"PER": dict(row)}, "mentions": {}, "sentences": {},
         "device": "cpu", "machine": {}, "versions": {}, "commit": None,
     }  # fmt: skip
-    (folder / "result.json").write_text(json.dumps(run))
     trainer = {"max_epochs": 1, "precision": "32-true", "gradient_clip_val": 1.0}
     config = {"model": {"encoder": "x", "lr": 1.0}, "data": {"dataset": "weibo"}}
+    for argument in arguments:
+        if argument.startswith("--data.train_sentences="):
+            run["train_sentences"] = int(argument.partition("=")[2])
+            config["data"]["train_sentences"] = run["train_sentences"]
+    (folder / "result.json").write_text(json.dumps(run))
     (folder / "config.yaml").write_text(yaml.safe_dump({**config, "trainer": trainer}))
 
 
@@ -103,7 +107,8 @@ def test_a_table_and_a_plot_with_what_others_report(machine: Machine, tmp_path: 
     assert "| 2 | 61.50 | 61.50 | **61.50**" in row
     assert "| 6.0 | bert-fc: +10.00" in row and row.endswith("| 71.09 (BERT-base) |")
     assert "† Not ours" in text and "![F1 against cost](cost.svg)" in text
-    ElementTree.parse(tmp_path / "out" / "cost.svg")
+    for name in ("f1", "cost"):
+        ElementTree.parse(tmp_path / "out" / f"{name}.svg")
     results = json.loads((tmp_path / "out" / "results.json").read_text())["results"]
     assert len(results) == 6 and results[0]["init"] == "mention/zh-small/seed-1/encoder"
     assert results[0]["seconds_a_sentence"] == pytest.approx(0.005)
@@ -148,6 +153,22 @@ def test_rows_of_one_recipe_are_kept_apart(machine: Machine, tmp_path: Path) -> 
     assert len({planned.folder for planned in machine.plans}) == 2
 
 
+def test_each_number_of_training_sentences_is_a_row(machine: Machine, tmp_path: Path) -> None:
+    systems = named_systems(["bert-fc", "decoupled"])
+    found = compare(experiment(systems=systems, sizes=(100, 1000), against="bert-fc"), tmp_path)
+    assert len(machine.commands) == len({planned.folder for planned in machine.plans}) == 8
+    assert [planned.name for planned in machine.plans][:2] == [
+        "bert-fc-100-seed-1",
+        "decoupled-100-seed-1",
+    ]
+    rows = [line.split(" | ")[:3] for line in found.table.splitlines() if "| 2 |" in line]
+    assert [[system.strip("| "), size] for system, size, _ in rows] == [
+        ["bert-fc", "100"], ["decoupled", "100"], ["bert-fc", "1,000"], ["decoupled", "1,000"],
+    ]  # fmt: skip
+    assert found.table.count("bert-fc: +10.00") == 2
+    assert "training sentences" in (tmp_path / "f1.svg").read_text()
+
+
 @pytest.mark.parametrize(("dataset", "recipe"), [("weibo:nom", "weibo"), ("resume", "demo")])
 def test_every_data_set_has_a_recipe(dataset: str, recipe: str, tmp_path: Path) -> None:
     [planned] = plan(Experiment("any", dataset, (System("decoupled"),)), tmp_path)
@@ -182,6 +203,7 @@ def test_experiments_from_files(tmp_path: Path) -> None:
         ("dataset: demo\nsystems: {a: }\nsedes: [1]\n", "no field 'sedes'"),
         ("dataset: demo\nsystems: {a: }\nagainst: b\n", "against 'b', which is none of"),
         ("dataset: demo\nsystems: {a: }\nseeds: [1, 1]\n", "given twice"),
+        ("dataset: demo\nsystems: {a: }\nsizes: [9, 9]\n", "given twice"),
         ("dataset: demo\nsystems: {a/b: }\n", "'a/b' can't be a system's name"),
         ("[", "can't be read"),
     ],
