@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from pytorch_lightning.utilities import rank_zero_only
 
+from decoupled_ner.data.catalog import DATASETS
 from decoupled_ner.locations import runs_folder
 
 _PACKAGE = Path(__file__).parents[1]
@@ -32,17 +33,23 @@ def run_folder(stage: str, name: str, encoder: str, seed: int) -> Path:
 def encoder_slug(encoder: str) -> str:
     """A folder name that no other encoder has: a bundled name as it is, a hub id as ``org--name``
     (no hub id has two dashes), a directory's name with a checksum of where it lies."""
-    path = Path(encoder)
-    if not path.exists() and _HUB_ID.fullmatch(encoder) and "--" not in encoder:
+    if not Path(encoder).exists() and _HUB_ID.fullmatch(encoder) and "--" not in encoder:
         return encoder.replace("/", "--")
-    place = path.resolve()
-    name = re.sub(r"[^\w.-]+", "_", place.name).strip("._") or "encoder"
-    return f"{name}-{hashlib.sha256(os.fsencode(place)).hexdigest()[:8]}"
+    return _place_slug(encoder, "encoder")
 
 
 def dataset_slug(dataset: str) -> str:
-    """A data set's name or path as a part of a run's folder: ``weibo-nom`` for ``weibo:nom``."""
-    return Path(dataset.partition("?")[0]).resolve().name.replace(":", "-")
+    """A folder name that no other data set has: a name of the catalog as it is, with a dash for its
+    colon; of a user's own file or folder the name, with a checksum of where it lies."""
+    if dataset in DATASETS:
+        return dataset.replace(":", "-")
+    return _place_slug(dataset.partition("?")[0], "data")
+
+
+def _place_slug(path: str, unnamed: str) -> str:
+    place = Path(path).resolve()
+    name = re.sub(r"[^\w.-]+", "_", place.name).strip("._") or unnamed
+    return f"{name}-{hashlib.sha256(os.fsencode(place)).hexdigest()[:8]}"
 
 
 def prepare_run(folder: Path, resume: bool) -> None:

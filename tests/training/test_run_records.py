@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from decoupled_ner.training import runs
-from decoupled_ner.training.runs import encoder_slug, git_commit, run_folder
+from decoupled_ner.training.runs import dataset_slug, encoder_slug, git_commit, run_folder
 
 
 def test_directories_of_one_name_have_folders_of_their_own(
@@ -36,6 +36,22 @@ def test_hub_ids_keep_their_organisation():
     for odd in ("../gone", "a--b", "a/b/c", "", "a b"):
         assert "/" not in encoder_slug(odd) and encoder_slug(odd)[0] not in ".-"
     assert encoder_slug("a--b") != encoder_slug("a/b")
+
+
+def test_data_of_one_name_have_folders_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    for place in "ab":
+        (tmp_path / place / "data").mkdir(parents=True)
+    first, second = (dataset_slug(str(tmp_path / place / "data")) for place in "ab")
+    assert first != second
+    assert first.startswith("data-") and second.startswith("data-")
+    monkeypatch.chdir(tmp_path / "a")
+    assert dataset_slug("data") == dataset_slug("./data/?format=conll") == first
+    # names of the catalog stay, and no folder of that name takes their place
+    (tmp_path / "a" / "weibo").mkdir()
+    assert (dataset_slug("weibo"), dataset_slug("weibo:nom")) == ("weibo", "weibo-nom")
+    assert dataset_slug("./weibo").startswith("weibo-")
 
 
 def test_the_bundled_encoder_keeps_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
