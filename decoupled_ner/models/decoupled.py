@@ -15,7 +15,6 @@ from torch.nn import functional as F
 from transformers import PreTrainedConfig, PreTrainedModel
 
 from decoupled_ner.models.encoder import encoder_from_config
-from decoupled_ner.models.pooling import MentionPooling, pool_mentions
 from decoupled_ner.types import InputError
 
 
@@ -29,7 +28,6 @@ class DecoupledConfig(PreTrainedConfig):
         alpha, beta: weights of the mention and the context loss, in [0, 1].
         dropout: before each classifier.
         head_hidden_size: width of a hidden layer in the global classifier; 0 for a linear one.
-        mention_pooling: what stands for a mention, as in `pool_mentions`.
         max_mention_tokens, max_context_tokens: special tokens included; longer mentions lose their
             middle, longer contexts become a window around the mention.
         outside_bias: added to the global logit of ``O`` at prediction: corrects for training on
@@ -47,7 +45,6 @@ class DecoupledConfig(PreTrainedConfig):
     beta: float = 0.5
     dropout: float = 0.1
     head_hidden_size: int = 0
-    mention_pooling: MentionPooling = "cls"
     max_mention_tokens: int = 32
     max_context_tokens: int = 128
     outside_bias: float = 0.0
@@ -118,9 +115,9 @@ class DecoupledModel(PreTrainedModel):
         return model
 
     def encode_mentions(self, ids: Tensor, mask: Tensor) -> Tensor:
-        """(B, M) token ids and attention mask → h_m (B, H)."""
+        """(B, M) token ids and attention mask → h_m (B, H), the hidden state at ``[CLS]``."""
         hidden: Tensor = self.mention_encoder(ids, attention_mask=mask).last_hidden_state
-        return pool_mentions(hidden, mask, self.config.mention_pooling)
+        return hidden[:, 0]
 
     def encode_contexts(self, ids: Tensor, mask: Tensor, mask_index: Tensor) -> Tensor:
         """(B, C) ids and mask, (B,) position of ``[MASK]`` → h_c (B, H), its hidden state."""

@@ -20,7 +20,6 @@ from transformers import AutoModelForMaskedLM, PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutput
 
 from decoupled_ner.models.encoder import load_encoder_config, quiet_transformers, resolve_encoder
-from decoupled_ner.models.pooling import MentionPooling, pool_mentions
 from decoupled_ner.types import InputError
 
 
@@ -78,24 +77,17 @@ class VocabularyHead:
 
 
 class MentionModel(nn.Module):
-    """``[CLS] mention [SEP]`` → type, a linear classifier on the mention's vector.
+    """``[CLS] mention [SEP]`` → type, a linear classifier on the hidden state at ``[CLS]``.
 
     Args:
         masked_lm: the encoder with its vocabulary head, which is kept as it is.
         labels: how many there are, ``O`` included.
         dropout: before the classifier.
-        pooling: what the mention's vector is, as in `pool_mentions`.
     """
 
-    def __init__(
-        self,
-        masked_lm: PreTrainedModel,
-        labels: int,
-        dropout: float,
-        pooling: MentionPooling = "cls",
-    ) -> None:
+    def __init__(self, masked_lm: PreTrainedModel, labels: int, dropout: float) -> None:
         super().__init__()
-        self.masked_lm, self.pooling = masked_lm, pooling
+        self.masked_lm = masked_lm
         self.dropout = nn.Dropout(dropout)
         self.classifier = _classifier(masked_lm, labels)
         freeze_head(masked_lm)
@@ -103,8 +95,7 @@ class MentionModel(nn.Module):
     def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
         """Token ids and attention mask, (B, T) each → logits (B, L) in float32."""
         hidden: Tensor = self.masked_lm.base_model(ids, attention_mask=mask).last_hidden_state
-        pooled = pool_mentions(hidden, mask, self.pooling)
-        logits: Tensor = self.classifier(self.dropout(pooled))
+        logits: Tensor = self.classifier(self.dropout(hidden[:, 0]))
         return logits.float()
 
 

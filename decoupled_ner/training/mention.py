@@ -23,7 +23,6 @@ from decoupled_ner.data.mentions import (
 from decoupled_ner.data.pairs import PairEncoder, pad_ids
 from decoupled_ner.gazetteer import load_gazetteer
 from decoupled_ner.models.encoder import load_tokenizer
-from decoupled_ner.models.pooling import MentionPooling
 from decoupled_ner.models.stage1 import MentionModel
 from decoupled_ner.training.batches import EpochBatches
 from decoupled_ner.training.datamodule import TrainingData, evaluation_loader
@@ -190,8 +189,6 @@ class MentionTraining(StageOneTraining):
         labels, label_smoothing, gce_q, lr, weight_decay, warmup, seed: as in
             :class:`StageOneTraining`.
         dropout: before the classifier.
-        pooling: what stands for a mention: the state at ``[CLS]`` (the paper's) or the mean over
-            its tokens. As unified training's ``mention_pooling``.
     """
 
     def __init__(
@@ -199,7 +196,6 @@ class MentionTraining(StageOneTraining):
         encoder: str,
         labels: list[str],
         dropout: float = 0.1,
-        pooling: MentionPooling = "cls",
         label_smoothing: float = 0.0,
         gce_q: float = 0.0,
         lr: float = 2e-5,
@@ -209,7 +205,7 @@ class MentionTraining(StageOneTraining):
     ) -> None:
         super().__init__(encoder, labels, label_smoothing, gce_q, lr, weight_decay, warmup, seed)
         self.save_hyperparameters()
-        self.model = MentionModel(self.load_start(encoder), len(labels), dropout, pooling)
+        self.model = MentionModel(self.load_start(encoder), len(labels), dropout)
 
     def training_step(self, batch: MentionBatch, batch_idx: int) -> Tensor:
         loss = self.type_loss(self.model(batch.ids, batch.mask), batch.labels)

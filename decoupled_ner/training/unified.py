@@ -21,7 +21,6 @@ from decoupled_ner.models.decoupled import (
     unified_loss,
 )
 from decoupled_ner.models.encoder import load_encoder, load_encoder_config, load_tokenizer
-from decoupled_ner.models.pooling import MentionPooling
 from decoupled_ner.training.base import EncoderTraining
 from decoupled_ner.training.data import EvaluationBatch, UnifiedData
 from decoupled_ner.types import Entity, InputError
@@ -42,8 +41,6 @@ class UnifiedTraining(EncoderTraining):
         dropout: before the classifiers.
         encoder_dropout: inside the encoder; None keeps the encoder's own setting.
         head_hidden_size: width of a hidden layer in the global classifier; 0 for none.
-        mention_pooling: what stands for a mention: the state at ``[CLS]`` (the paper's) or the mean
-            over its tokens.
         class_weights: ``balanced`` weighs each label by its inverse frequency.
         outside_bias: added to the logit of ``O`` at prediction; ``auto`` corrects for the share of
             negatives that training draws.
@@ -63,7 +60,6 @@ class UnifiedTraining(EncoderTraining):
         dropout: float = 0.1,
         encoder_dropout: float | None = None,
         head_hidden_size: int = 0,
-        mention_pooling: MentionPooling = "cls",
         class_weights: ClassWeights = "none",
         outside_bias: float | Literal["auto"] = 0.0,
         overlap: str = "best",
@@ -90,7 +86,6 @@ class UnifiedTraining(EncoderTraining):
             beta=beta,
             dropout=dropout,
             head_hidden_size=head_hidden_size,
-            mention_pooling=mention_pooling,
             max_mention_tokens=max_mention_tokens,
             max_context_tokens=max_context_tokens,
             overlap=overlap,

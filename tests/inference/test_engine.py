@@ -52,34 +52,27 @@ def ner(tiny_encoder: str) -> DecoupledNER:
     return recognizer(tiny_encoder)
 
 
-@pytest.fixture(scope="module", params=["cls", "mean"])
-def either(request: pytest.FixtureRequest, tiny_encoder: str) -> DecoupledNER:
-    return recognizer(tiny_encoder, mention_pooling=request.param)
-
-
 def close(a: list[Entity], b: list[Entity]) -> bool:
     return [(e.start, e.end, e.text, e.label) for e in a] == [
         (e.start, e.end, e.text, e.label) for e in b
     ] and all(abs(x.score - y.score) < 1e-4 for x, y in zip(a, b, strict=True))
 
 
-def test_engine_equals_the_plain_loop(either: DecoupledNER):
-    together = either.predict_batch(TEXTS)
+def test_engine_equals_the_plain_loop(ner: DecoupledNER):
+    together = ner.predict_batch(TEXTS)
     assert len(together) == len(TEXTS) and any(together)
     for text, entities in zip(TEXTS, together, strict=True):
-        assert close(
-            predict_plainly(either.model, either.tokenizer, either.generator, text), entities
-        )
+        assert close(predict_plainly(ner.model, ner.tokenizer, ner.generator, text), entities)
 
 
-def test_logits_equal_the_plain_loop_at_any_batch_size(either: DecoupledNER):
-    regions = [[c.region for c in found] for found in either.generator.candidates_batch(TEXTS)]
+def test_logits_equal_the_plain_loop_at_any_batch_size(ner: DecoupledNER):
+    regions = [[c.region for c in found] for found in ner.generator.candidates_batch(TEXTS)]
     for budget in (1, 64, 100_000):
-        scorer = RegionScorer(either.model, either.tokenizer, tokens_per_batch=budget)
+        scorer = RegionScorer(ner.model, ner.tokenizer, tokens_per_batch=budget)
         for text, wanted, logits in zip(TEXTS, regions, scorer.score(TEXTS, regions), strict=True):
             assert logits.shape == (len(wanted), 3, 4)
             for region, three in list(zip(wanted, logits, strict=True))[:20]:
-                plain = score_plainly(either.model, either.tokenizer, text, region)
+                plain = score_plainly(ner.model, ner.tokenizer, text, region)
                 torch.testing.assert_close(three, plain, rtol=1e-4, atol=1e-4)
 
 

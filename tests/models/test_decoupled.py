@@ -159,20 +159,8 @@ def test_save_and_load(share: bool, hidden: int, batch: dict[str, Tensor], tmp_p
         torch.testing.assert_close(mine, theirs)
 
 
-def test_a_mention_can_be_the_mean_of_its_tokens(batch: dict[str, Tensor], tmp_path: Path):
-    model(mention_pooling="mean").save_pretrained(tmp_path)
-    network = DecoupledModel.from_pretrained(tmp_path).eval()
-    ids, mask = batch["mention_ids"], batch["mention_mask"]
-    hidden = network.mention_encoder(ids, attention_mask=mask).last_hidden_state
-    expected = torch.stack([hidden[0, 1:3].mean(0), hidden[1, 1], hidden[2, 1:3].mean(0)])
-    torch.testing.assert_close(network.encode_mentions(ids, mask), expected)
-    nothing = network.encode_mentions(ids[:, :2], torch.ones(3, 2, dtype=torch.long))
-    assert torch.equal(nothing, torch.zeros(3, 16))
-
-
-@pytest.mark.parametrize("pooling", ["cls", "mean"])
-def test_padding_changes_nothing(batch: dict[str, Tensor], pooling: str):
-    network = model(mention_pooling=pooling)
+def test_padding_changes_nothing(batch: dict[str, Tensor]):
+    network = model()
     alone = network(
         batch["mention_ids"][1:2, :3],
         batch["mention_mask"][1:2, :3],
