@@ -190,6 +190,9 @@ def train(
     )
     if not cli.trainer.is_global_zero:
         return None
+    if cli.selects_on_dev and cli.best.best_model_path:  # none where the run ended before dev
+        state = torch.load(cli.best.best_model_path, map_location="cpu", weights_only=True)
+        cli.model.load_state_dict(state["state_dict"])
     record = {
         "system": system,
         "encoder": run.encoder,
@@ -211,9 +214,6 @@ def finish_recognizer(cli: TrainingCLI, folder: Path, record: dict[str, Any]) ->
     """Save the model, score it on test, and write what the run was."""
     module, data = cli.model, cli.datamodule
     assert isinstance(module, EncoderTraining) and isinstance(data, SentenceData)
-    if cli.selects_on_dev and cli.best.best_model_path:  # none where the run ended before dev
-        state = torch.load(cli.best.best_model_path, map_location="cpu", weights_only=True)
-        module.load_state_dict(state["state_dict"])
     bf16 = str(cli.trainer.precision).startswith("bf16")
     dtype: DType = "bfloat16" if bf16 else "float32"
     # After training Lightning has moved the module to the CPU.

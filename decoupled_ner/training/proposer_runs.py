@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from rich.console import Console
 
 from decoupled_ner.data.out_of_fold import FoldText, OutOfFold
@@ -90,9 +89,6 @@ def finish_proposer(cli: TrainingCLI, folder: Path, record: dict[str, Any]) -> N
     candidates instead."""
     module, data = cli.model, cli.datamodule
     assert isinstance(module, ProposerTraining) and isinstance(data, ProposerData)
-    if cli.selects_on_dev and cli.best.best_model_path:  # none where the run ended before dev
-        state = torch.load(cli.best.best_model_path, map_location="cpu", weights_only=True)
-        module.load_state_dict(state["state_dict"])
     # After training Lightning has moved the module to the CPU.
     module.to(cli.trainer.strategy.root_device)
     proposer = module.proposer()

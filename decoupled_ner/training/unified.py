@@ -42,12 +42,17 @@ class UnifiedTraining(EncoderTraining):
         encoder_dropout: inside the encoder; None keeps the encoder's own setting.
         head_hidden_size: width of a hidden layer in the global classifier; 0 for none.
         class_weights: ``balanced`` weighs each label by its inverse frequency.
-        outside_bias: added to the logit of ``O`` at prediction; ``auto`` corrects for the share of
-            negatives that training draws.
+        outside_bias: added to the logit of ``O`` at prediction. ``auto`` corrects for the share of
+            negatives that training draws; ``f1`` does too, and lowers the probability from which
+            on an entity is predicted to where F1 is highest (`f1_bias`), by the dev set's F1 after
+            the epoch before.
         overlap: policy for overlapping predictions.
         max_mention_tokens, max_context_tokens: as in :class:`DecoupledConfig`.
         lr, weight_decay, warmup, seed: as in :class:`EncoderTraining`.
     """
+
+    outside_bias: Tensor
+    f1_before: Tensor
 
     def __init__(
         self,
@@ -61,7 +66,7 @@ class UnifiedTraining(EncoderTraining):
         encoder_dropout: float | None = None,
         head_hidden_size: int = 0,
         class_weights: ClassWeights = "none",
-        outside_bias: float | Literal["auto"] = 0.0,
+        outside_bias: float | Literal["auto", "f1"] = 0.0,
         overlap: str = "best",
         max_mention_tokens: int = 32,
         max_context_tokens: int = 128,
@@ -97,7 +102,11 @@ class UnifiedTraining(EncoderTraining):
             load_encoder(context_encoder) if context_encoder else None,
         )
         self.tokenizer = load_tokenizer(encoder)
-        self.outside_bias, self.class_weighting = outside_bias, class_weights
+        self.wanted_bias, self.class_weighting = outside_bias, class_weights
+        self.prior_bias = 0.0 if isinstance(outside_bias, str) else float(outside_bias)
+        # In the state, so that the best one and a resumed run have theirs.
+        self.register_buffer("outside_bias", torch.tensor(0.0))
+        self.register_buffer("f1_before", torch.tensor(1.0))
         self.class_weights: Tensor | None = None
         # A classifier whose loss has no weight stays as it was, weight decay included.
         self.model.mention_classifier.requires_grad_(alpha > 0)
@@ -106,11 +115,10 @@ class UnifiedTraining(EncoderTraining):
     def setup(self, stage: str) -> None:
         data = self.data
         assert isinstance(data, UnifiedData)
-        if self.outside_bias == "auto":
+        if isinstance(self.wanted_bias, str):
             drawn, pool = data.negatives_per_epoch(), len(data.pairs()[1])
-            self.model.config.outside_bias = math.log(pool / drawn) if drawn else 0.0
-        else:
-            self.model.config.outside_bias = self.outside_bias
+            self.prior_bias = math.log(pool / drawn) if drawn else 0.0
+        self._set_bias()
         if self.class_weighting == "balanced":
             counts = torch.tensor(data.label_counts(), dtype=torch.float)
             self.class_weights = counts.sum() / (len(counts) * counts.clamp(min=1))
@@ -138,10 +146,18 @@ class UnifiedTraining(EncoderTraining):
         }
         self.log_dict({name: value.detach() / loss.weight for name, value in means.items()})
 
+    def _set_bias(self) -> None:
+        further = f1_bias(self.f1_before.item()) if self.wanted_bias == "f1" else 0.0
+        self.outside_bias.fill_(self.prior_bias + further)
+
     def on_validation_epoch_start(self) -> None:
+        self._set_bias()
+        self.model.config.outside_bias = self.outside_bias.item()
         self._scorer = RegionScorer(self.model, self.tokenizer)
 
     def on_validation_epoch_end(self) -> None:
+        if not self.trainer.sanity_checking:
+            self.f1_before.fill_(self.dev_f1.compute()["f1"])
         super().on_validation_epoch_end()
         del self._scorer
 
@@ -158,6 +174,7 @@ class UnifiedTraining(EncoderTraining):
     def recognizer(self, dtype: DType = "float32") -> DecoupledNER:
         data = self.data
         assert isinstance(data, UnifiedData)
+        self.model.config.outside_bias = self.outside_bias.item()
         return DecoupledNER(
             self.model, self.tokenizer, data.candidates, device=str(self.device), dtype=dtype
         )
@@ -167,5 +184,16 @@ class UnifiedTraining(EncoderTraining):
         assert isinstance(data, UnifiedData)
         return {
             "pairs_per_epoch": data.items_per_epoch(),
-            "outside_bias": self.model.config.outside_bias,
+            "outside_bias": self.outside_bias.item(),
         }
+
+
+def f1_bias(f1: float) -> float:
+    """What to add to the logit of ``O`` so that an entity is predicted from a probability of half
+    the F1 on: the threshold at which F1 is highest, if probabilities are what they say (Lipton,
+    Elkan and Naryanaswamy 2014, "Optimal thresholding of classifiers to maximize F1 measure",
+    arXiv:1402.1892, theorem 1). It is negative, and 0 for a perfect F1. An F1 below 0.2 counts as
+    0.2, so that a model that has hardly learnt predicts no flood.
+    """
+    threshold = max(f1, 0.2) / 2
+    return math.log(threshold / (1 - threshold))

@@ -15,7 +15,7 @@ from decoupled_ner.candidates import GazetteerMatches, NGrams
 from decoupled_ner.data.jsonl import write_jsonl
 from decoupled_ner.training.base import EncoderTraining, warmup_linear
 from decoupled_ner.training.data import UnifiedData
-from decoupled_ner.training.unified import UnifiedTraining
+from decoupled_ner.training.unified import UnifiedTraining, f1_bias
 from decoupled_ner.types import Region, entity_at
 
 
@@ -101,6 +101,43 @@ def test_outside_bias_corrects_for_the_share_of_negatives(
     drawn, pool = 2 * 4, len(data.pairs()[1])
     assert data.negatives_per_epoch() == drawn < pool
     assert model.model.config.outside_bias == pytest.approx(math.log(pool / drawn))
+
+
+def test_an_entity_is_predicted_where_f1_is_highest():
+    p = torch.rand(200_000, generator=torch.Generator().manual_seed(0)) ** 4
+    thresholds = torch.linspace(0.05, 0.95, 181)
+    found = torch.stack([p[p > t].sum() for t in thresholds])
+    predicted = torch.stack([(p > t).sum() for t in thresholds])
+    f1 = 2 * found / (predicted + p.sum())  # in expectation, of what p says
+    best = thresholds[f1.argmax()].item()
+    # O and an entity of probability p are level once f1_bias is added to the logit of O
+    assert 1 / (1 + math.exp(-f1_bias(f1.max().item()))) == pytest.approx(best, abs=0.01)
+    assert f1_bias(1.0) == 0 and f1_bias(0.0) == f1_bias(0.2) < f1_bias(0.5) < 0
+
+
+def test_the_bias_follows_the_f1_of_the_epoch_before(
+    two_sentences: list[Sentence], tmp_path: Path, tiny_encoder: str
+):
+    model, data = modules(two_sentences, tmp_path, tiny_encoder, outside_bias="f1")
+    data.negatives_per_positive = 2.0
+    seen: list[tuple[float, float]] = []
+
+    class Watch(pl.Callback):
+        def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+            if not trainer.sanity_checking:
+                f1 = trainer.callback_metrics["dev/f1"].item()
+                seen.append((module.model.config.outside_bias, f1))
+
+    trainer(tmp_path, 6, callbacks=[Watch()]).fit(model, data)
+    prior = math.log(len(data.pairs()[1]) / data.negatives_per_epoch())
+    expected = [prior + f1_bias(f1) for f1 in (1.0, *(f1 for _, f1 in seen))][:-1]
+    assert [bias for bias, _ in seen] == pytest.approx(expected)
+    assert len(set(expected)) > 1
+    # an earlier state brings its own
+    fresh, _ = modules(two_sentences, tmp_path, tiny_encoder, outside_bias="f1")
+    fresh.load_state_dict(model.state_dict())
+    fresh.trainer = model.trainer
+    assert fresh.recognizer().config.outside_bias == pytest.approx(expected[-1])
 
 
 def test_every_epoch_has_all_positives_and_new_negatives(
