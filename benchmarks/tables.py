@@ -6,6 +6,7 @@ it are people's. A NAME is one of
 - ``scores/EXPERIMENT``, ``plot/EXPERIMENT``: a table or a plot of scores;
 - ``cost/EXPERIMENT``: a plot of F1 against what prediction costs a sentence;
 - ``speed/EXPERIMENT``: a table of ratios;
+- ``table/EXPERIMENT``: a table as its result has it;
 - ``published/DATASET``: what others report, from ``decoupled_ner/comparison/published.yaml``.
 
 An experiment whose results no block shows gets a section at the end. ``--check`` writes nothing and
@@ -25,6 +26,7 @@ from results import RESULTS
 from decoupled_ner.comparison.results import Result, read_results
 from decoupled_ner.comparison.tables import (
     cost_plot,
+    plain_table,
     plot,
     published_table,
     score_table,
@@ -34,6 +36,7 @@ from decoupled_ner.types import InputError
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "results.md"
 
+_TABLES = {"scores": score_table, "speed": speed_table, "table": plain_table}
 _MARKER = re.compile(r"^<!-- (begin|end) (\S+) -->$")
 
 
@@ -72,7 +75,7 @@ def made_files(document: Path, results: Sequence[Result]) -> dict[Path, str]:
     text = _content(document)
     if text is None:
         raise InputError(f"no {document}: make one with a heading, sections are added")
-    by_kind: dict[str, dict[str, list[Result]]] = {"scores": {}, "speed": {}}
+    by_kind: dict[str, dict[str, list[Result]]] = {"scores": {}, "speed": {}, "table": {}}
     for result in results:
         by_kind[result["kind"]].setdefault(result["experiment"], []).append(result)
     text += "".join(_sections(by_kind, set(_blocks(text, document))))
@@ -101,7 +104,7 @@ def _block(
     kind, _, subject = name.partition("/")
     if kind == "published":
         return published_table(subject), {}
-    results = by_kind["speed" if kind == "speed" else "scores"].get(subject, [])
+    results = by_kind[kind if kind in by_kind else "scores"].get(subject, [])
     if not results:
         return "No results yet.", {}
     if kind == "cost":
@@ -112,7 +115,7 @@ def _block(
     if kind == "plot":
         file = f"{subject}.svg"
         return f"![F1 of {subject}](figures/{file})", {file: plot(subject, results)}
-    return (speed_table if kind == "speed" else score_table)(results), {}
+    return _TABLES[kind](results), {}
 
 
 def _blocks(text: str, document: Path) -> Iterable[str]:
@@ -124,7 +127,7 @@ def _blocks(text: str, document: Path) -> Iterable[str]:
         edge, name = marker.groups()
         if (edge == "begin") == bool(opened) or (edge == "end" and name != opened):
             raise InputError(f"{document}:{number}: {edge} {name} inside {opened or 'no block'}")
-        if name.partition("/")[0] not in ("scores", "plot", "cost", "speed", "published"):
+        if name.partition("/")[0] not in ("scores", "plot", "cost", "speed", "table", "published"):
             raise InputError(f"{document}:{number}: no such block as {name}; see tables.py")
         opened = name if edge == "begin" else ""
         yield name
@@ -136,7 +139,8 @@ def _sections(
     by_kind: Mapping[str, Mapping[str, Sequence[Result]]], shown: set[str]
 ) -> Iterable[str]:
     """A section for each experiment that the document does not show yet."""
-    for kind, names in (("scores", ("scores", "plot")), ("speed", ("speed",))):
+    shown_as = {"scores": ("scores", "plot"), "speed": ("speed",), "table": ("table",)}
+    for kind, names in shown_as.items():
         for experiment in sorted(by_kind[kind]):
             if f"{kind}/{experiment}" not in shown:
                 blocks = [f"{name}/{experiment}" for name in names]

@@ -12,8 +12,13 @@ candidates), ``seconds`` (of the run, training included), ``device`` and ``setti
 
 A *speed* result needs ``experiment, system, against, ratio`` (how many times as fast as
 ``against``) and ``settings``; ``case`` (on what: ``1,000,000 mentions``), ``device`` and ``run``
-tell several apart. Any further JSON value is kept. A file that names no ``kind`` is a speed result
-if it has a ``ratio``.
+tell several apart.
+
+A *table* result is shown as it is: ``experiment, columns`` (headings), ``rows`` (each of as many
+texts and numbers), ``settings``, and a ``note`` to stand below.
+
+Any further JSON value is kept. A file that names no ``kind`` is a speed result if it has a
+``ratio``.
 """
 
 from __future__ import annotations
@@ -29,7 +34,7 @@ from typing import Any, Literal
 
 from decoupled_ner.types import InputError
 
-Kind = Literal["scores", "speed"]
+Kind = Literal["scores", "speed", "table"]
 Result = dict[str, Any]
 Check = tuple[str, Callable[[Any], bool]]
 
@@ -48,6 +53,10 @@ def _is_fraction(value: Any) -> bool:
 
 def _is_place_free(value: Any) -> bool:
     return value is None or (_is_name(value) and not Path(value).is_absolute())
+
+
+def _are_cells(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(v, str) or _is_number(v) for v in value)
 
 
 _NAME: Check = ("a name", _is_name)
@@ -79,6 +88,14 @@ _REQUIRED: dict[str, dict[str, Check]] = {
         "against": _NAME,
         "ratio": ("a positive number", lambda value: _is_number(value) and value > 0),
     },
+    "table": {
+        "experiment": _NAME,
+        "columns": ("a list of headings", _are_cells),
+        "rows": (
+            "a list of rows of text and numbers",
+            lambda value: isinstance(value, list) and all(map(_are_cells, value)),
+        ),
+    },
 }
 #: What tells one run from another: a file's name. A run that is done again replaces its file.
 _IDENTITY = {
@@ -92,6 +109,7 @@ _IDENTITY = {
         "seed",
     ),
     "speed": ("experiment", "system", "against", "case", "device", "run"),
+    "table": ("experiment",),
 }
 
 
@@ -108,7 +126,7 @@ def write_result(kind: Kind, record: Mapping[str, Any], folder: Path) -> Path:
         InputError: a field is missing or is not what it must be.
     """
     result = {**record, "kind": kind}
-    name = f"result of {record.get('system', 'an unnamed system')}"
+    name = f"result of {record.get('system') or record.get('experiment', 'an unnamed system')}"
     _check(result, name, {"settings": _SETTINGS})
     facts = _facts() if {"machine", "versions", "commit"} - record.keys() else {}
     result = {**facts, **result}
@@ -166,6 +184,8 @@ def _check(
     for field, (expected, is_right) in required.items():
         if not is_right(result[field]):
             raise InputError(f"{name}: {field} must be {expected}, not {result[field]!r}")
+    if kind == "table" and any(len(row) != len(result["columns"]) for row in result["rows"]):
+        raise InputError(f"{name}: every row needs {len(result['columns'])} cells")
 
 
 def _facts() -> Result:

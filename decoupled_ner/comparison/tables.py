@@ -103,6 +103,22 @@ def speed_table(results: Sequence[Result]) -> str:
     return table(columns, cells, text_columns=2 + len(named))
 
 
+def plain_table(results: Sequence[Result]) -> str:
+    """Table results as they are, one below the other; columns from the first number on stand
+    right."""
+    parts = []
+    for result in results:
+        rows, columns = result["rows"], result["columns"]
+        text_columns = next(
+            (i for i, cells in enumerate(zip(*rows, strict=True)) if not any(map(_is_text, cells))),
+            len(columns),
+        )
+        cells = [[_cell(value) for value in row] for row in rows]
+        parts.append(table(columns, cells, text_columns=text_columns))
+        parts += [result["note"]] * bool(result.get("note"))
+    return "\n\n".join(parts)
+
+
 def published_table(dataset: str) -> str:
     """All that others report on a data set.
 
@@ -214,6 +230,14 @@ def _name(value: Any) -> str:
     if value is None:
         return "–"
     return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and value != "–"
+
+
+def _cell(value: Any) -> str:
+    return f"{value:.2f}" if isinstance(value, float) else _name(value)
 
 
 def _percent(value: float | None) -> str:

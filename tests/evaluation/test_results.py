@@ -105,7 +105,7 @@ def test_missing_fields_are_all_named(tmp_path: Path) -> None:
     del record["f1"], record["device"], record["settings"]
     with pytest.raises(InputError, match="f1, device, settings missing; a scores result needs"):
         write_result("scores", record, tmp_path)
-    with pytest.raises(InputError, match="kind must be one of scores, speed, not 'time'"):
+    with pytest.raises(InputError, match="kind must be one of scores, speed, table, not 'time'"):
         write_result("time", SPEED, tmp_path)  # type: ignore[arg-type]
 
 

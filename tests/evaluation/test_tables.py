@@ -13,6 +13,7 @@ from tables import main
 
 from decoupled_ner.comparison.published import find_published, published
 from decoupled_ner.comparison.results import write_result
+from decoupled_ner.types import InputError
 
 from .test_results import SPEED, scores
 
@@ -119,6 +120,18 @@ def test_speed(tmp_path: Path, arguments: list[str]) -> None:
     main(arguments)
     row = "engine|plain loop|5.00|4.00 to 6.00|2"
     assert cells(tmp_path, "engine") == row.split("|")
+
+
+def test_a_table_is_shown_as_it_is(tmp_path: Path, arguments: list[str]) -> None:
+    columns = ["data set", "entities", "coverage"]
+    rows = [["weibo", 1234, 61.949], ["msra", 12, "–"]]
+    made = {"experiment": "coverage", "columns": columns, "rows": rows, "settings": {}}
+    write_result("table", FACTS | made | {"note": "In percent."}, tmp_path / "results")
+    main(arguments)
+    assert cells(tmp_path, "weibo") == ["weibo", "1,234", "61.95"]
+    assert "| :--- | ---: | ---: |\n" in text(tmp_path) and "\nIn percent.\n" in text(tmp_path)
+    with pytest.raises(InputError, match="every row needs 3 cells"):
+        write_result("table", FACTS | made | {"rows": [["weibo", 1]]}, tmp_path / "results")
 
 
 def test_blocks_stay_where_people_put_them(tmp_path: Path, arguments: list[str]) -> None:
