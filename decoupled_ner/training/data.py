@@ -19,7 +19,8 @@ from decoupled_ner.data.catalog import Dataset, load_dataset
 from decoupled_ner.data.extra import ExtraTraining, extra_sentences
 from decoupled_ner.data.negatives import PROPOSED_AT_ONCE, EditScope, negative_pools
 from decoupled_ner.data.out_of_fold import OutOfFold
-from decoupled_ner.data.pairs import PairBatch, PairEncoder, TokenizedText, collate_pairs
+from decoupled_ner.data.pairs import Pair, PairBatch, PairEncoder, TokenizedText, collate_pairs
+from decoupled_ner.data.swaps import MentionSwaps, swapped_mentions
 from decoupled_ner.inference.proposer import proposers_in, with_recorded
 from decoupled_ner.models.encoder import load_tokenizer
 from decoupled_ner.progress import batches
@@ -130,6 +131,10 @@ class UnifiedData(SentenceData):
             writes: what the proposer among ``candidates`` suggests on training sentences comes from
             there, since it has seen them. Needed where there is one.
         negatives_per_positive: drawn anew each epoch; None for all of them, as in the paper.
+        mention_swaps: share of the positives, drawn anew each epoch, that are read with another
+            mention of their type in place of their own.
+        swap_gazetteer: a compiled folder or a dictionary file that those mentions come from; by
+            default the training split's own.
 
     Raises:
         InputError: a generator of ``candidates`` can't be saved in a model, or no such data set.
@@ -146,6 +151,8 @@ class UnifiedData(SentenceData):
         negative_candidates: bool = True,
         train_candidates: str | None = None,
         negatives_per_positive: float | None = None,
+        mention_swaps: float = 0.0,
+        swap_gazetteer: str | None = None,
         fit_on: str = "train",
         train_sentences: int | None = None,
         extra: ExtraTraining = _NOTHING,
@@ -168,6 +175,9 @@ class UnifiedData(SentenceData):
         ]
         self.negative_edits: EditScope = negative_edits
         self.negatives_per_positive = negatives_per_positive
+        self.swaps = swapped_mentions(
+            mention_swaps, swap_gazetteer, self.labels, self.data.split(fit_on)
+        )
         self.max_mention_tokens, self.max_context_tokens = max_mention_tokens, max_context_tokens
         self._pairs: tuple[list[LabelledRegion], list[LabelledRegion]] | None = None
 
@@ -234,6 +244,7 @@ class UnifiedData(SentenceData):
             positives,
             negatives,
             self.negatives_per_epoch(),
+            self.swaps,
             batch_size=self.batch_size,
             seed=self.seed,
             rank=rank,
@@ -249,15 +260,18 @@ class UnifiedData(SentenceData):
 
 
 class LabelledRegion(NamedTuple):
-    """A training pair: which sentence, which region, which label id."""
+    """A training pair: which sentence, which region, which label id, and what is read as the
+    mention in place of the region's own characters."""
 
     sentence: int
     region: Region
     label: int
+    mention: str | None = None
 
 
 class PairBatches(EpochBatches):
-    """All positives and, each epoch anew, ``sampled`` of the negatives, as :class:`PairBatch`."""
+    """All positives, some with another mention, and, each epoch anew, ``sampled`` of the negatives,
+    as :class:`PairBatch`."""
 
     def __init__(
         self,
@@ -266,6 +280,7 @@ class PairBatches(EpochBatches):
         positives: Sequence[LabelledRegion],
         negatives: Sequence[LabelledRegion],
         sampled: int,
+        swaps: MentionSwaps,
         *,
         batch_size: int,
         seed: int,
@@ -275,16 +290,30 @@ class PairBatches(EpochBatches):
         super().__init__(batch_size, seed, rank, world_size)
         self.encoder, self.texts = encoder, texts
         self.positives, self.negatives, self.sampled = positives, negatives, sampled
+        self.swaps = swaps
+
+    def items_per_epoch(self) -> int:
+        return len(self.positives) + min(self.sampled, len(self.negatives))
 
     def items(self, epoch: int) -> list[LabelledRegion]:
+        rng = random.Random(f"swaps-{self.seed}-{epoch}")
+        positives = [p._replace(mention=self.swaps.draw(p.label, rng)) for p in self.positives]
         if self.sampled >= len(self.negatives):
-            return [*self.positives, *self.negatives]
+            return [*positives, *self.negatives]
         rng = random.Random(f"negatives-{self.seed}-{epoch}")
-        return [*self.positives, *rng.sample(self.negatives, self.sampled)]
+        return [*positives, *rng.sample(self.negatives, self.sampled)]
 
     def length_of(self, item: LabelledRegion) -> int:
         return len(self.texts[item.sentence].ids)
 
     def collate(self, items: Sequence[LabelledRegion]) -> PairBatch:
-        pairs = [self.encoder.encode(self.texts[item.sentence], item.region) for item in items]
+        pairs = [self._pair(item) for item in items]
         return collate_pairs(pairs, self.encoder.pad, [item.label for item in items])
+
+    def _pair(self, item: LabelledRegion) -> Pair:
+        pair = self.encoder.encode(self.texts[item.sentence], item.region)
+        if item.mention is None:
+            return pair
+        other = self.encoder.tokenize(item.mention)
+        mention = self.encoder.encode(other, Region(0, len(other.text))).mention
+        return pair._replace(mention=mention)
