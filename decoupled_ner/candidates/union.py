@@ -52,11 +52,11 @@ class Union(CandidateGenerator):
         found: list[list[Candidate]] = []
         for chunk in _chunks(texts):
             proposed = [_proposals(generator, chunk) for generator in self.generators]
-            found.extend(self._join(parts) for parts in zip(*proposed, strict=True))
+            found.extend(self.join(parts) for parts in zip(*proposed, strict=True))
         return found
 
-    def _join(self, parts: Sequence[Sequence[Candidate]]) -> list[Candidate]:
-        """One text's candidates from those of each generator."""
+    def join(self, parts: Sequence[Sequence[Candidate]]) -> list[Candidate]:
+        """One text's candidates from those of several generators, under this union's limit."""
         sources: dict[Region, set[str]] = {}
         for candidate in chain.from_iterable(parts):
             region = candidate.region

@@ -148,7 +148,10 @@ class PairEncoder:
 
 
 class PairBatch(NamedTuple):
-    """Padded token ids of B pairs: mentions (B, M), contexts (B, C), mask_index and labels (B,)."""
+    """Padded token ids of B pairs: mentions (B, M), contexts (B, C), mask_index and labels (B,).
+
+    ``windows``: the sentences that a proposer is trained on in the same step, a `proposer.Batch`.
+    """
 
     mention_ids: Tensor
     mention_mask: Tensor
@@ -156,6 +159,12 @@ class PairBatch(NamedTuple):
     context_mask: Tensor
     mask_index: Tensor
     labels: Tensor | None = None
+    windows: dict[str, Tensor] | None = None
+
+    @property
+    def inputs(self) -> tuple[Tensor, ...]:
+        """What the decoupled model reads: all but labels and windows."""
+        return self[:5]
 
 
 #: Batches are padded to a multiple of this: with few distinct shapes, kernels are compiled and

@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 
 from decoupled_ner.inference.compute import DType
-from decoupled_ner.inference.model import DecoupledNER, default_model, model_directory
+from decoupled_ner.inference.folders import model_directory
+from decoupled_ner.inference.model import DecoupledNER, default_model
 from decoupled_ner.inference.recognizer import Recognizer
 from decoupled_ner.inference.tagger import Tagger
 from decoupled_ner.models.decoupled import DecoupledConfig

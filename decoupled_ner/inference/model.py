@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from collections.abc import Sequence
 from functools import lru_cache
-from itertools import count
 from pathlib import Path
 from typing import Self
 
@@ -19,6 +16,8 @@ from decoupled_ner.candidates.registry import generator_from_config, to_config
 from decoupled_ner.candidates.union import Union
 from decoupled_ner.inference.compute import DType, autocast_dtype, ready
 from decoupled_ner.inference.decoding import ScoredCandidate, decode, explanations
+from decoupled_ner.inference.folders import model_directory, replacing
+from decoupled_ner.inference.own_proposer import with_own_proposer, without_own_proposer
 from decoupled_ner.inference.recognizer import Recognizer
 from decoupled_ner.inference.scoring import RegionScorer
 from decoupled_ner.locations import runs_folder
@@ -33,7 +32,7 @@ class DecoupledNER(Recognizer):
     Args:
         model: the network; its config holds labels, overlap policy and outside bias.
         tokenizer: the encoder's fast tokenizer.
-        generator: proposes the candidates.
+        generator: proposes the candidates, beside the model's own proposer where it has one.
         device: ``cpu``, ``cuda``, ``cuda:1`` …; ``auto`` takes a GPU where there is one.
         dtype: to compute in; ``bfloat16`` is two to three times as fast on a CPU that has it, with
             scores that differ in the third decimal.
@@ -55,7 +54,7 @@ class DecoupledNER(Recognizer):
     ) -> None:
         self.model = ready(model, device)
         self.tokenizer = tokenizer
-        self.generator = Union.of(generator)
+        self.generator = with_own_proposer(Union.of(generator), self.model, tokenizer)
         self._scorer = RegionScorer(self.model, tokenizer, autocast=autocast_dtype(dtype))
 
     @property
@@ -90,7 +89,8 @@ class DecoupledNER(Recognizer):
         """Write weights (safetensors), configuration, tokenizer and gazetteers. What was there is
         replaced only once everything is written."""
         with replacing(Path(directory)) as fresh:
-            self.config.candidates = to_config(self.generator, fresh)
+            self.config.candidates = to_config(without_own_proposer(self.generator), fresh)
+            self.model.keep_operating_points()
             with quiet_transformers():
                 self.model.save_pretrained(fresh)
             self.tokenizer.save_pretrained(fresh)
@@ -115,80 +115,6 @@ class DecoupledNER(Recognizer):
         candidates = self.generator.candidates_batch(sentences)
         regions = [[candidate.region for candidate in proposed] for proposed in candidates]
         return candidates, self._scorer.score(sentences, regions)
-
-
-def model_directory(name_or_path: str | Path) -> Path:
-    """A local directory as it is; a hub id's files, downloaded if need be.
-
-    Raises:
-        InputError: neither a directory with a ``config.json`` nor a reachable hub id.
-    """
-    path = Path(name_or_path)
-    if path.is_dir():
-        if not (path / "config.json").is_file():
-            raise InputError(f"{path}: no config.json there; give a folder that holds a model")
-        return path
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
-    try:
-        return Path(snapshot_download(str(name_or_path)))
-    except (HFValidationError, HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        raise InputError(
-            f"model {str(name_or_path)!r} is neither a directory nor a hub id that can be reached"
-        ) from error
-
-
-def unused_name(directory: Path, name: str) -> str:
-    """``name``, or with a number behind it where the directory has something of that name."""
-    names = (f"{name}-{number}" if number > 1 else name for number in count(1))
-    return next(name for name in names if not (directory / name).exists())
-
-
-class replacing:
-    """A fresh folder beside ``directory`` that takes its place when the block ends well.
-
-    Raises:
-        InputError: what lies there is no model, and would be lost.
-    """
-
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory.resolve()
-        if directory.exists() and not _is_replaceable(directory):
-            raise InputError(
-                f"{directory}: holds something else than a model; choose another folder"
-            )
-
-    def __enter__(self) -> Path:
-        self.directory.parent.mkdir(parents=True, exist_ok=True)
-        self._fresh = Path(
-            tempfile.mkdtemp(prefix=f".{self.directory.name}-", dir=self.directory.parent)
-        )
-        return self._fresh
-
-    def __exit__(self, failure: type[BaseException] | None, *_: object) -> None:
-        if failure is not None:
-            shutil.rmtree(self._fresh, ignore_errors=True)
-            return
-        self._fresh.chmod(0o755)
-        for path in self._fresh.rglob("*"):  # safetensors writes files that only their owner reads
-            path.chmod(0o755 if path.is_dir() else 0o644)
-        if self.directory.exists():
-            old = self._fresh.with_name(self._fresh.name + "-old")
-            self.directory.rename(old)
-            self._fresh.rename(self.directory)
-            shutil.rmtree(old, ignore_errors=True)
-        else:
-            self._fresh.rename(self.directory)
-
-
-def _is_replaceable(directory: Path) -> bool:
-    """Whether it is an empty folder, or one that holds a model of ours."""
-    if not directory.is_dir():
-        return False
-    config = directory / "config.json"
-    ours = config.is_file() and '"model_type": "decoupled-ner' in config.read_text("utf-8")
-    return ours or not any(directory.iterdir())
 
 
 def default_model() -> Path:

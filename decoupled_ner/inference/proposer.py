@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from decoupled_ner.candidates.base import CandidateGenerator
@@ -17,8 +16,14 @@ from decoupled_ner.candidates.union import Union
 from decoupled_ner.data.out_of_fold import OutOfFold
 from decoupled_ner.data.pairs import length_buckets
 from decoupled_ner.inference.compute import DType, autocast_dtype, precision, ready
-from decoupled_ner.inference.model import model_directory, replacing, unused_name
-from decoupled_ner.metrics.budget import OperatingPoint, operating_points
+from decoupled_ner.inference.folders import model_directory, replacing, unused_name
+from decoupled_ner.inference.regions import (
+    ScoredRegions,
+    joined,
+    measured_points,
+    owned_regions,
+)
+from decoupled_ner.metrics.budget import OperatingPoint
 from decoupled_ner.models.encoder import load_weights, quiet_transformers
 from decoupled_ner.models.pieces import Piece
 from decoupled_ner.models.proposer import ProposerConfig, ProposerModel
@@ -30,18 +35,6 @@ from decoupled_ner.types import InputError, Region, Sentence
 UNITS_PER_BATCH = 2048
 #: Texts that are segmented and tokenised at once.
 TEXTS_AT_ONCE = 512
-
-
-class ScoredRegions(NamedTuple):
-    """R regions of a text, sorted: (R, 2) character offsets and (R,) scores, which any real number
-    may be."""
-
-    regions: NDArray[np.int64]
-    scores: NDArray[np.float32]
-
-    def at_least(self, threshold: float) -> list[Region]:
-        """Those that score this or more."""
-        return [Region(*span) for span in self.regions[self.scores >= threshold].tolist()]
 
 
 class Proposer:
@@ -138,7 +131,7 @@ class Proposer:
         parts: list[list[ScoredRegions]] = [[] for _ in texts]
         for index, (number, _) in enumerate(pieces):
             parts[number].append(scored[index])
-        return [_joined(of_text) for of_text in parts]
+        return [joined(of_text) for of_text in parts]
 
     @torch.inference_mode()
     def _score(self, pieces: Sequence[Piece], min_score: float) -> list[ScoredRegions]:
@@ -148,10 +141,36 @@ class Proposer:
         with precision(self.model, self._autocast):
             scores: Tensor = self.model(batch)
         rows = scores.cpu().numpy()
-        return [_owned(piece, row, min_score) for piece, row in zip(pieces, rows, strict=True)]
+        return [
+            owned_regions(piece, row, min_score) for piece, row in zip(pieces, rows, strict=True)
+        ]
 
 
-class ProposerCandidates(CandidateGenerator):
+class BestRegions(CandidateGenerator):
+    """Proposes the regions that a proposer scores highest; abstract, since where the proposer comes
+    from is for subclasses.
+
+    Args:
+        proposer: with operating points.
+        budget: candidates a sentence; by default the one that training chose.
+    """
+
+    name = "proposer"
+
+    def __init__(self, proposer: Proposer, budget: float | None) -> None:
+        self.proposer = proposer
+        self.budget = float(proposer.model.config.budget if budget is None else budget)
+        self._threshold = proposer.threshold(self.budget)
+
+    def propose(self, text: str) -> list[Region]:
+        return self.propose_batch([text])[0]
+
+    def propose_batch(self, texts: Sequence[str]) -> list[list[Region]]:
+        found = self.proposer.scored(texts, self._threshold)
+        return [of_text.at_least(self._threshold) for of_text in found]
+
+
+class ProposerCandidates(BestRegions):
     """Proposes the regions that a trained proposer scores highest.
 
     Args:
@@ -164,22 +183,11 @@ class ProposerCandidates(CandidateGenerator):
         InputError: there is no such proposer, or it has no threshold for this budget.
     """
 
-    name = "proposer"
-
     def __init__(
         self, model: str | Path, budget: float | None = None, device: str = "auto"
     ) -> None:
+        super().__init__(Proposer.from_pretrained(model, device=device), budget)
         self._model, self._device = str(model), device
-        self.proposer = Proposer.from_pretrained(model, device=device)
-        self.budget = float(self.proposer.model.config.budget if budget is None else budget)
-        self._threshold = self.proposer.threshold(self.budget)
-
-    def propose(self, text: str) -> list[Region]:
-        return self.propose_batch([text])[0]
-
-    def propose_batch(self, texts: Sequence[str]) -> list[list[Region]]:
-        found = self.proposer.scored(texts, self._threshold)
-        return [of_text.at_least(self._threshold) for of_text in found]
 
     def init_args(self) -> dict[str, Any]:
         return {"model": self._model, "budget": self.budget, "device": self._device}
@@ -192,11 +200,11 @@ class ProposerCandidates(CandidateGenerator):
         return {**self.init_args(), "model": folder, "device": "auto"}
 
 
-def proposers_in(union: Union) -> list[ProposerCandidates]:
+def proposers_in(union: Union) -> list[BestRegions]:
     """The proposers among a union's generators, at any depth."""
-    found = []
+    found: list[BestRegions] = []
     for generator in union.generators:
-        if isinstance(generator, ProposerCandidates):
+        if isinstance(generator, BestRegions):
             found.append(generator)
         elif isinstance(generator, Union):
             found += proposers_in(generator)
@@ -220,43 +228,3 @@ def with_recorded(union: Union, recorded: OutOfFold) -> Union:
         else:
             generators.append(generator)
     return Union(generators, union.max_length)
-
-
-def measured_points(
-    found: Sequence[ScoredRegions], sentences: Sequence[Sentence], budgets: Sequence[float]
-) -> list[OperatingPoint]:
-    """The threshold and the recall of each budget on sentences with all their scored regions."""
-    gold = [gold_scores(*pair) for pair in zip(found, sentences, strict=True)]
-    return operating_points(
-        np.concatenate([of_text.scores for of_text in found]),
-        np.concatenate(gold),
-        len(sentences),
-        sum(len(set(sentence.entities)) for sentence in sentences),
-        budgets,
-    )
-
-
-def gold_scores(found: ScoredRegions, sentence: Sentence) -> NDArray[np.float32]:
-    """The scores of a sentence's entities; those without one are left out."""
-    by_region = dict(zip(map(tuple, found.regions.tolist()), found.scores.tolist(), strict=True))
-    spans = [(entity.start, entity.end) for entity in dict.fromkeys(sentence.entities)]
-    return np.array([by_region[span] for span in spans if span in by_region], np.float32)
-
-
-def _owned(piece: Piece, scores: NDArray[np.float32], min_score: float) -> ScoredRegions:
-    """The regions that begin in the units that a window owns, from its scores (N, W)."""
-    first_owned, last_owned = piece.owned
-    own = scores[first_owned:last_owned]
-    first, more = np.nonzero((own >= min_score) & np.isfinite(own))
-    starts = first + first_owned
-    regions = np.stack([piece.units[starts, 0], piece.units[starts + more, 1]], axis=1)
-    return ScoredRegions(regions, own[first, more])
-
-
-def _joined(parts: Sequence[ScoredRegions]) -> ScoredRegions:
-    if not parts:
-        return ScoredRegions(np.zeros((0, 2), np.int64), np.zeros(0, np.float32))
-    return ScoredRegions(
-        np.concatenate([part.regions for part in parts]),
-        np.concatenate([part.scores for part in parts]),
-    )

@@ -23,7 +23,7 @@ def score_plainly(
     config = model.config
     pairs = PairEncoder(tokenizer, config.max_mention_tokens, config.max_context_tokens)
     batch = collate_pairs([pairs.encode_plainly(text, region)], pairs.pad)
-    output = model(*batch)
+    output = model(*batch.inputs)
     three = (output.global_logits, output.mention_logits, output.context_logits)
     return torch.cat(three).float()
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from decoupled_ner.candidates.base import CandidateGenerator
 from decoupled_ner.data.pairs import length_buckets
 from decoupled_ner.inference.compute import DType, autocast_dtype, precision, ready
-from decoupled_ner.inference.model import model_directory, replacing, unused_name
+from decoupled_ner.inference.folders import model_directory, replacing, unused_name
 from decoupled_ner.inference.recognizer import Recognizer
 from decoupled_ner.inference.tag_decoding import ScoredSpan, TagDecoder
 from decoupled_ner.models.encoder import load_weights, quiet_transformers

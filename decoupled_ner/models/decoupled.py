@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from transformers import PreTrainedConfig, PreTrainedModel
 
 from decoupled_ner.models.encoder import encoder_from_config
+from decoupled_ner.models.proposer import ProposerConfig, ProposerModel
 from decoupled_ner.types import InputError
 
 
@@ -34,6 +35,9 @@ class DecoupledConfig(PreTrainedConfig):
             fewer negatives than prediction meets.
         overlap: how overlapping predictions are resolved (``candidates.overlap``).
         candidates: configuration of the candidate generators, as ``candidates`` writes it.
+        proposer: settings of a proposer on the model's own encoder, those of a `ProposerConfig` but
+            for the encoder; None for a model without.
+        proposer_words: what the proposer's ids of word tags stand for, by segmenter.
     """
 
     model_type = "decoupled-ner"
@@ -50,6 +54,8 @@ class DecoupledConfig(PreTrainedConfig):
     outside_bias: float = 0.0
     overlap: str = "best"
     candidates: dict[str, Any] | None = None
+    proposer: dict[str, Any] | None = None
+    proposer_words: dict[str, list[str]] | None = None
 
 
 class DecoupledOutput(NamedTuple):
@@ -72,10 +78,14 @@ class UnifiedLoss(NamedTuple):
 
 
 class DecoupledModel(PreTrainedModel):
-    """Mention-BERT and Context-BERT under a global and two auxiliary classifiers."""
+    """Mention-BERT and Context-BERT under a global and two auxiliary classifiers.
+
+    ``proposer``, where there is one, scores the regions of sentences with the encoder of contexts.
+    """
 
     config_class = DecoupledConfig
     config: DecoupledConfig
+    proposer: ProposerModel | None
     base_model_prefix = "decoupled"
 
     def __init__(self, config: DecoupledConfig) -> None:
@@ -95,6 +105,7 @@ class DecoupledModel(PreTrainedModel):
         self.mention_classifier = nn.Linear(hidden, labels)
         self.context_classifier = nn.Linear(hidden, labels)
         self.global_classifier = _global_classifier(2 * hidden, config.head_hidden_size, labels)
+        self.proposer = self._own_proposer(config.proposer) if config.proposer else None
         self.post_init()  # type: ignore[no-untyped-call]
 
     def _init_weights(self, module: nn.Module) -> None:
@@ -113,6 +124,21 @@ class DecoupledModel(PreTrainedModel):
         if model.context_encoder is not None:
             model.context_encoder.load_state_dict((context or mention).state_dict())
         return model
+
+    def add_proposer(self, settings: dict[str, Any], words: dict[str, list[str]]) -> ProposerModel:
+        """Give the model a proposer with fresh weights; `DecoupledConfig` says what both are."""
+        self.config.proposer, self.config.proposer_words = settings, words
+        self.proposer = self._own_proposer(settings)
+        return self.proposer
+
+    def keep_operating_points(self) -> None:
+        """Have the proposer's operating points saved with this model's configuration."""
+        if self.proposer is not None and self.config.proposer is not None:
+            self.config.proposer["operating_points"] = self.proposer.config.operating_points
+
+    def _own_proposer(self, settings: dict[str, Any]) -> ProposerModel:
+        config = ProposerConfig(encoder=self.config.encoder, **settings)
+        return ProposerModel(config, self.context_encoder or self.mention_encoder)
 
     def encode_mentions(self, ids: Tensor, mask: Tensor) -> Tensor:
         """(B, M) token ids and attention mask → h_m (B, H), the hidden state at ``[CLS]``."""

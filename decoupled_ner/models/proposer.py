@@ -67,18 +67,29 @@ class ProposerLoss(NamedTuple):
 
 class ProposerModel(PreTrainedModel):
     """Scores regions. The encoder's parameters are those under ``encoder.``; all others start anew
-    and may want a higher learning rate."""
+    and may want a higher learning rate.
+
+    Args:
+        config: all settings; the encoder's too, whoever it belongs to.
+        encoder: another model's, to read with. It stays that model's: it is not among this one's
+            parameters, nor saved with it.
+    """
 
     config_class = ProposerConfig
+    config: ProposerConfig
+    encoder: PreTrainedModel
     base_model_prefix = "proposer"
 
-    def __init__(self, config: ProposerConfig) -> None:
+    def __init__(self, config: ProposerConfig, encoder: PreTrainedModel | None = None) -> None:
         super().__init__(config)
         if config.encoder is None:
             raise InputError("a proposer needs an encoder")
         if config.max_width < 1:
             raise InputError(f"max_width must be at least 1, got {config.max_width}")
-        self.encoder = encoder_from_config(config.encoder)
+        if encoder is None:
+            self.encoder = encoder_from_config(config.encoder)
+        else:
+            self.__dict__["encoder"] = encoder  # past nn.Module, which would make it a part
         tags = (config.segmenters or {}).values()
         self.words = nn.ModuleList(nn.Embedding(count, config.word_dim, 0) for count in tags)
         features = int(self.encoder.config.hidden_size) + config.word_dim * len(self.words)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-import random
-from collections.abc import Sequence
-from functools import cached_property
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from functools import cached_property, partial
+from typing import Any
 
 from pytorch_lightning.utilities import rank_zero_only
 from torch.utils.data import DataLoader
@@ -19,14 +18,21 @@ from decoupled_ner.data.catalog import Dataset, load_dataset
 from decoupled_ner.data.extra import ExtraTraining, extra_sentences
 from decoupled_ner.data.negatives import PROPOSED_AT_ONCE, EditScope, negative_pools
 from decoupled_ner.data.out_of_fold import OutOfFold
-from decoupled_ner.data.pairs import Pair, PairBatch, PairEncoder, TokenizedText, collate_pairs
-from decoupled_ner.data.swaps import MentionSwaps, swapped_mentions
+from decoupled_ner.data.pairs import PairEncoder
+from decoupled_ner.data.swaps import swapped_mentions
 from decoupled_ner.inference.proposer import proposers_in, with_recorded
 from decoupled_ner.models.encoder import load_tokenizer
+from decoupled_ner.models.proposer_inputs import ProposerInputs
 from decoupled_ner.progress import batches
 from decoupled_ner.training.batches import EpochBatches
 from decoupled_ner.training.datamodule import TrainingData
-from decoupled_ner.types import Candidate, InputError, Region, Sentence
+from decoupled_ner.training.sentence_batches import (
+    LabelledRegion,
+    PairBatches,
+    WindowBatches,
+    gold_windows,
+)
+from decoupled_ner.types import Candidate, InputError, Sentence
 
 EVALUATION_SENTENCES = 32
 _NOTHING = ExtraTraining()
@@ -136,9 +142,13 @@ class UnifiedData(SentenceData):
         swap_gazetteer: a compiled folder or a dictionary file that those mentions come from; by
             default the training split's own.
 
+    Entities that a jointly trained proposer can't propose are counted in ``lost_entities``.
+
     Raises:
         InputError: a generator of ``candidates`` can't be saved in a model, or no such data set.
     """
+
+    lost_entities = 0
 
     def __init__(
         self,
@@ -180,6 +190,15 @@ class UnifiedData(SentenceData):
         )
         self.max_mention_tokens, self.max_context_tokens = max_mention_tokens, max_context_tokens
         self._pairs: tuple[list[LabelledRegion], list[LabelledRegion]] | None = None
+        self._windows: Callable[..., WindowBatches] | None = None
+
+    def train_proposer(self, inputs: ProposerInputs, batch_size: int) -> None:
+        """Have each batch of pairs bring so many windows of sentences for a proposer, over all
+        processes."""
+        windows, self.lost_entities = gold_windows(inputs, self.training_sentences)
+        self._windows = partial(
+            WindowBatches, inputs, windows, batch_size=batch_size, seed=self.seed
+        )
 
     def _unseen(self, path: str | None) -> Union:
         """The candidate generators, with what a proposer suggests on sentences that it was trained
@@ -249,6 +268,7 @@ class UnifiedData(SentenceData):
             seed=self.seed,
             rank=rank,
             world_size=world_size,
+            windows=self._windows(rank=rank, world_size=world_size) if self._windows else None,
         )
 
     def evaluation_candidates(self, sentences: Sequence[Sentence]) -> list[list[Candidate]]:
@@ -257,63 +277,3 @@ class UnifiedData(SentenceData):
         for batch in batches(sentences, PROPOSED_AT_ONCE, what, shown=shown):
             found += self.candidates.candidates_batch([sentence.text for sentence in batch])
         return found
-
-
-class LabelledRegion(NamedTuple):
-    """A training pair: which sentence, which region, which label id, and what is read as the
-    mention in place of the region's own characters."""
-
-    sentence: int
-    region: Region
-    label: int
-    mention: str | None = None
-
-
-class PairBatches(EpochBatches):
-    """All positives, some with another mention, and, each epoch anew, ``sampled`` of the negatives,
-    as :class:`PairBatch`."""
-
-    def __init__(
-        self,
-        encoder: PairEncoder,
-        texts: Sequence[TokenizedText],
-        positives: Sequence[LabelledRegion],
-        negatives: Sequence[LabelledRegion],
-        sampled: int,
-        swaps: MentionSwaps,
-        *,
-        batch_size: int,
-        seed: int,
-        rank: int = 0,
-        world_size: int = 1,
-    ) -> None:
-        super().__init__(batch_size, seed, rank, world_size)
-        self.encoder, self.texts = encoder, texts
-        self.positives, self.negatives, self.sampled = positives, negatives, sampled
-        self.swaps = swaps
-
-    def items_per_epoch(self) -> int:
-        return len(self.positives) + min(self.sampled, len(self.negatives))
-
-    def items(self, epoch: int) -> list[LabelledRegion]:
-        rng = random.Random(f"swaps-{self.seed}-{epoch}")
-        positives = [p._replace(mention=self.swaps.draw(p.label, rng)) for p in self.positives]
-        if self.sampled >= len(self.negatives):
-            return [*positives, *self.negatives]
-        rng = random.Random(f"negatives-{self.seed}-{epoch}")
-        return [*positives, *rng.sample(self.negatives, self.sampled)]
-
-    def length_of(self, item: LabelledRegion) -> int:
-        return len(self.texts[item.sentence].ids)
-
-    def collate(self, items: Sequence[LabelledRegion]) -> PairBatch:
-        pairs = [self._pair(item) for item in items]
-        return collate_pairs(pairs, self.encoder.pad, [item.label for item in items])
-
-    def _pair(self, item: LabelledRegion) -> Pair:
-        pair = self.encoder.encode(self.texts[item.sentence], item.region)
-        if item.mention is None:
-            return pair
-        other = self.encoder.tokenize(item.mention)
-        mention = self.encoder.encode(other, Region(0, len(other.text))).mention
-        return pair._replace(mention=mention)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -12,45 +11,18 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from decoupled_ner.data.out_of_fold import fold_of
-from decoupled_ner.inference.proposer import Proposer, gold_scores
-from decoupled_ner.models.pieces import Piece
+from decoupled_ner.inference.proposer import Proposer
+from decoupled_ner.inference.regions import gold_scores
 from decoupled_ner.models.proposer import ProposerConfig, ProposerModel
-from decoupled_ner.models.proposer_inputs import ProposerInputs, UnitSpan, build_proposer
+from decoupled_ner.models.proposer_inputs import ProposerInputs, build_proposer
 from decoupled_ner.training.base import BaseTraining
-from decoupled_ner.training.batches import EpochBatches
 from decoupled_ner.training.data import EvaluationBatch, SentenceData
 from decoupled_ner.training.metric import RecallAtBudget
+from decoupled_ner.training.sentence_batches import GoldWindow, WindowBatches, gold_windows
 from decoupled_ner.types import InputError, Sentence
 
 #: The budgets that get a threshold, in candidates a sentence.
 BUDGETS = (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 15.0, 20.0)
-
-
-@dataclass(frozen=True, slots=True)
-class GoldPiece:
-    """A window of a training sentence with the gold spans of the whole sentence."""
-
-    piece: Piece
-    spans: list[UnitSpan]
-
-
-class ProposerBatches(EpochBatches):
-    """Every training sentence once an epoch, as the tensors that a proposer reads."""
-
-    def __init__(
-        self, inputs: ProposerInputs, pieces: Sequence[GoldPiece], **settings: int
-    ) -> None:
-        super().__init__(**settings)
-        self.inputs, self.pieces = inputs, pieces
-
-    def items(self, epoch: int) -> Sequence[GoldPiece]:
-        return self.pieces
-
-    def length_of(self, item: GoldPiece) -> int:
-        return len(item.piece)
-
-    def collate(self, items: Sequence[GoldPiece]) -> dict[str, Tensor]:
-        return self.inputs.collate([i.piece for i in items], [i.spans for i in items])
 
 
 class ProposerData(SentenceData):
@@ -112,8 +84,8 @@ class ProposerData(SentenceData):
     def items_per_epoch(self) -> int:
         return len(self._gold())
 
-    def training_batches(self, rank: int, world_size: int) -> EpochBatches:
-        return ProposerBatches(
+    def training_batches(self, rank: int, world_size: int) -> WindowBatches:
+        return WindowBatches(
             self._inputs(),
             self._gold(),
             batch_size=self.batch_size,
@@ -133,16 +105,11 @@ class ProposerData(SentenceData):
         assert isinstance(module, ProposerTraining)
         return module.inputs
 
-    def _gold(self) -> list[GoldPiece]:
-        if not hasattr(self, "_pieces"):
-            inputs, sentences = self._inputs(), self.training_sentences
-            self._pieces: list[GoldPiece] = []
-            encoded = inputs.encode_batch([sentence.text for sentence in sentences])
-            for sentence, pieces in zip(sentences, encoded, strict=True):
-                gold = inputs.gold(sentence.text, sentence.entities)
-                self.lost_entities += len(gold.lost)
-                self._pieces += [GoldPiece(piece, gold.spans) for piece in pieces]
-        return self._pieces
+    def _gold(self) -> list[GoldWindow]:
+        if not hasattr(self, "_windows"):
+            found = gold_windows(self._inputs(), self.training_sentences)
+            self._windows, self.lost_entities = found
+        return self._windows
 
 
 class ProposerTraining(BaseTraining):

@@ -1,4 +1,5 @@
-"""Unified training: ``L = L_g + αL_m + βL_c`` on human-annotated sentences, under Lightning."""
+"""Unified training: ``L = L_g + αL_m + βL_c`` on human-annotated sentences, under Lightning; with a
+proposer on the same encoder ``+ γL_p``."""
 
 from __future__ import annotations
 
@@ -13,6 +14,7 @@ from decoupled_ner.data.pairs import PairBatch
 from decoupled_ner.inference.compute import DType
 from decoupled_ner.inference.decoding import decode
 from decoupled_ner.inference.model import DecoupledNER
+from decoupled_ner.inference.proposer import proposers_in
 from decoupled_ner.inference.scoring import RegionScorer
 from decoupled_ner.models.decoupled import (
     DecoupledConfig,
@@ -23,6 +25,7 @@ from decoupled_ner.models.decoupled import (
 from decoupled_ner.models.encoder import load_encoder, load_encoder_config, load_tokenizer
 from decoupled_ner.training.base import EncoderTraining
 from decoupled_ner.training.data import EvaluationBatch, UnifiedData
+from decoupled_ner.training.joint import JointProposer, OwnCandidates, own_candidates
 from decoupled_ner.types import Entity, InputError
 
 ClassWeights = Literal["none", "balanced"]
@@ -47,6 +50,7 @@ class UnifiedTraining(EncoderTraining):
             on an entity is predicted to where F1 is highest (`f1_bias`), by the dev set's F1 after
             the epoch before.
         overlap: policy for overlapping predictions.
+        proposer: a proposer on the model's own encoder, trained with it; None for none.
         max_mention_tokens, max_context_tokens: as in :class:`DecoupledConfig`.
         lr, weight_decay, warmup, seed: as in :class:`EncoderTraining`.
     """
@@ -70,6 +74,7 @@ class UnifiedTraining(EncoderTraining):
         overlap: str = "best",
         max_mention_tokens: int = 32,
         max_context_tokens: int = 128,
+        proposer: JointProposer | None = None,
         lr: float = 5e-6,
         weight_decay: float = 0.01,
         warmup: float = 0.1,
@@ -107,14 +112,39 @@ class UnifiedTraining(EncoderTraining):
         # In the state, so that the best one and a resumed run have theirs.
         self.register_buffer("outside_bias", torch.tensor(0.0))
         self.register_buffer("f1_before", torch.tensor(1.0))
+        self.joint = proposer if proposer and proposer.gamma else None
         self.class_weights: Tensor | None = None
         # A classifier whose loss has no weight stays as it was, weight decay included.
         self.model.mention_classifier.requires_grad_(alpha > 0)
         self.model.context_classifier.requires_grad_(beta > 0)
 
+    @property
+    def data(self) -> UnifiedData:
+        """The data module of this run."""
+        module = self.training_data
+        assert isinstance(module, UnifiedData)
+        return module
+
+    def configure_model(self) -> None:
+        if self.joint is None or self.model.proposer is not None:  # Lightning may call this again
+            return
+        data = self.data
+        if not data.validates:
+            raise InputError("a proposer's threshold needs a dev split that is not trained on")
+        if proposers_in(data.candidates):
+            raise InputError(
+                "a model with a proposer of its own takes no other one: leave out that of"
+                " data.candidates, or --model.proposer.gamma=0"
+            )
+        texts = [sentence.text for sentence in data.training_sentences]
+        inputs = self.joint.add_to(self.model, self.tokenizer, texts, self.seed)
+        data.train_proposer(inputs, self.joint.batch_size)
+
+    def learning_rate_of(self, name: str) -> float:
+        return self.joint.lr if self.joint and name.startswith("model.proposer.") else self.lr
+
     def setup(self, stage: str) -> None:
         data = self.data
-        assert isinstance(data, UnifiedData)
         if isinstance(self.wanted_bias, str):
             drawn, pool = data.negatives_per_epoch(), len(data.pairs()[1])
             self.prior_bias = math.log(pool / drawn) if drawn else 0.0
@@ -126,16 +156,25 @@ class UnifiedTraining(EncoderTraining):
     def training_step(self, batch: PairBatch, batch_idx: int) -> Tensor:
         assert batch.labels is not None
         weights = None if self.class_weights is None else self.class_weights.to(self.device)
-        output = self.model(*batch[:-1])
+        output = self.model(*batch.inputs)
         loss = unified_loss(
             output, batch.labels, self.model.config.alpha, self.model.config.beta, weights
         )
         total = self.mean_over_ranks(loss.total, loss.weight)
         self._log_losses(loss)
-        return total
+        return total if batch.windows is None else total + self._proposer_loss(batch.windows)
+
+    def _proposer_loss(self, windows: dict[str, Tensor]) -> Tensor:
+        """``γL_p``, a mean over windows as the others are over pairs."""
+        assert self.joint is not None and self.model.proposer is not None
+        loss = self.model.proposer.loss(windows)
+        self.log("train/proposer", loss.total.detach() / loss.windows)
+        return self.joint.gamma * self.mean_over_ranks(loss.total, loss.windows)
 
     def size_of(self, batch: PairBatch) -> tuple[int, Tensor]:
-        return len(batch.mention_ids), batch.mention_mask.sum() + batch.context_mask.sum()
+        tokens = batch.mention_mask.sum() + batch.context_mask.sum()
+        windows = 0 if batch.windows is None else batch.windows["token_mask"].sum()
+        return len(batch.mention_ids), tokens + windows
 
     def _log_losses(self, loss: UnifiedLoss) -> None:
         means = {
@@ -154,38 +193,53 @@ class UnifiedTraining(EncoderTraining):
         self._set_bias()
         self.model.config.outside_bias = self.outside_bias.item()
         self._scorer = RegionScorer(self.model, self.tokenizer)
+        self._own = self._propose_on_dev()
 
     def on_validation_epoch_end(self) -> None:
         if not self.trainer.sanity_checking:
             self.f1_before.fill_(self.dev_f1.compute()["f1"])
         super().on_validation_epoch_end()
-        del self._scorer
+        if self._own:
+            self.log("dev/proposer_recall", self._own.recall, sync_dist=True)
+        del self._scorer, self._own
+
+    def _propose_on_dev(self) -> OwnCandidates | None:
+        """What the model's own proposer, if it has one, suggests with its present weights. Every
+        process looks at all of dev, so all get the same threshold."""
+        if self.model.proposer is None:
+            return None
+        with torch.autocast(self.device.type, enabled=False):  # scores must not be rounded together
+            return own_candidates(self.model, self.tokenizer, self.data.data.split("dev"))
 
     def predict_dev(self, batch: EvaluationBatch) -> list[list[Entity]]:
         texts = [sentence.text for sentence in batch.sentences]
-        regions = [[candidate.region for candidate in found] for found in batch.candidates]
+        candidates = batch.candidates
+        if self._own:
+            own = [self._own.by_text[text] for text in texts]
+            candidates = list(map(self.data.candidates.join, zip(candidates, own, strict=True)))
+        regions = [[candidate.region for candidate in found] for found in candidates]
         return [
             decode(text, found, logits, self.model.config)
             for text, found, logits in zip(
-                texts, batch.candidates, self._scorer.score(texts, regions), strict=True
+                texts, candidates, self._scorer.score(texts, regions), strict=True
             )
         ]
 
     def recognizer(self, dtype: DType = "float32") -> DecoupledNER:
-        data = self.data
-        assert isinstance(data, UnifiedData)
         self.model.config.outside_bias = self.outside_bias.item()
+        self._propose_on_dev()  # for the thresholds of these very weights
         return DecoupledNER(
-            self.model, self.tokenizer, data.candidates, device=str(self.device), dtype=dtype
+            self.model, self.tokenizer, self.data.candidates, device=str(self.device), dtype=dtype
         )
 
     def facts(self) -> dict[str, Any]:
-        data = self.data
-        assert isinstance(data, UnifiedData)
-        return {
-            "pairs_per_epoch": data.items_per_epoch(),
+        facts = {
+            "pairs_per_epoch": self.data.items_per_epoch(),
             "outside_bias": self.outside_bias.item(),
         }
+        if self.joint:
+            facts["lost_training_entities"] = self.data.lost_entities
+        return facts
 
 
 def f1_bias(f1: float) -> float:

@@ -8,7 +8,8 @@ import pytest
 
 from decoupled_ner.candidates import NGrams
 from decoupled_ner.data.jsonl import write_jsonl
-from decoupled_ner.training.data import LabelledRegion, PairBatches, UnifiedData
+from decoupled_ner.training.data import UnifiedData
+from decoupled_ner.training.sentence_batches import LabelledRegion, PairBatches
 from decoupled_ner.types import InputError, Sentence
 
 

@@ -21,20 +21,17 @@ from decoupled_ner.candidates import JiebaNouns, Union
 from decoupled_ner.data.catalog import load_dataset
 from decoupled_ner.data.jsonl import write_jsonl
 from decoupled_ner.data.out_of_fold import OutOfFold, fold_of
-from decoupled_ner.inference.proposer import Proposer, ProposerCandidates, ScoredRegions
+from decoupled_ner.inference.proposer import Proposer, ProposerCandidates
+from decoupled_ner.inference.regions import ScoredRegions
 from decoupled_ner.locations import recipe_folder
 from decoupled_ner.models.pieces import Piece
 from decoupled_ner.models.proposer_inputs import ProposerInputs
 from decoupled_ner.training.data import UnifiedData
 from decoupled_ner.training.launch import Run
-from decoupled_ner.training.proposer import (
-    GoldPiece,
-    ProposerBatches,
-    ProposerData,
-    ProposerTraining,
-)
+from decoupled_ner.training.proposer import ProposerData, ProposerTraining
 from decoupled_ner.training.proposer_runs import FOLD_FILE, train_proposer
 from decoupled_ner.training.runs import encoder_slug
+from decoupled_ner.training.sentence_batches import GoldWindow, WindowBatches
 from decoupled_ner.types import InputError, Sentence
 from training.tiny import check_same_weights
 
@@ -114,7 +111,7 @@ def test_a_fold_never_sees_what_it_proposes_on(
     data: Path, recipe: str, tiny_encoder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     trained, proposed, inputs_of = set[str](), set[str](), dict[int, str]()
-    encode, collate, scored = ProposerInputs.encode_batch, ProposerBatches.collate, Proposer.scored
+    encode, collate, scored = ProposerInputs.encode_batch, WindowBatches.collate, Proposer.scored
 
     def encode_batch(self: ProposerInputs, texts: Sequence[str]) -> list[list[Piece]]:
         pieces = encode(self, texts)
@@ -123,7 +120,7 @@ def test_a_fold_never_sees_what_it_proposes_on(
         )
         return pieces
 
-    def trained_on(self: ProposerBatches, items: Sequence[GoldPiece]) -> object:
+    def trained_on(self: WindowBatches, items: Sequence[GoldWindow]) -> object:
         trained.update(inputs_of[id(item.piece)] for item in items)
         return collate(self, items)
 
@@ -132,7 +129,7 @@ def test_a_fold_never_sees_what_it_proposes_on(
         return scored(self, texts, **more)
 
     monkeypatch.setattr(ProposerInputs, "encode_batch", encode_batch)
-    monkeypatch.setattr(ProposerBatches, "collate", trained_on)
+    monkeypatch.setattr(WindowBatches, "collate", trained_on)
     monkeypatch.setattr(Proposer, "scored", proposed_on)
     everything = {sentence.text for sentence in load_dataset(str(data)).split("train")}
     for fold in (1, 2):

@@ -1,0 +1,130 @@
+"""Annotated sentences as batches: regions of them as pairs, and windows of them for a proposer."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from torch import Tensor
+
+from decoupled_ner.data.pairs import Pair, PairBatch, PairEncoder, TokenizedText, collate_pairs
+from decoupled_ner.data.swaps import MentionSwaps
+from decoupled_ner.models.pieces import Piece
+from decoupled_ner.models.proposer_inputs import ProposerInputs, UnitSpan
+from decoupled_ner.training.batches import EpochBatches
+from decoupled_ner.types import Region, Sentence
+
+
+@dataclass(frozen=True, slots=True)
+class GoldWindow:
+    """A window of a training sentence with the gold spans of the whole sentence."""
+
+    piece: Piece
+    spans: list[UnitSpan]
+
+
+def gold_windows(
+    inputs: ProposerInputs, sentences: Sequence[Sentence]
+) -> tuple[list[GoldWindow], int]:
+    """The windows of sentences, and how many of their entities can't be proposed."""
+    windows, lost = [], 0
+    encoded = inputs.encode_batch([sentence.text for sentence in sentences])
+    for sentence, pieces in zip(sentences, encoded, strict=True):
+        gold = inputs.gold(sentence.text, sentence.entities)
+        lost += len(gold.lost)
+        windows += [GoldWindow(piece, gold.spans) for piece in pieces]
+    return windows, lost
+
+
+class WindowBatches(EpochBatches):
+    """Every training sentence once an epoch, as the tensors that a proposer reads."""
+
+    def __init__(
+        self, inputs: ProposerInputs, windows: Sequence[GoldWindow], **settings: int
+    ) -> None:
+        super().__init__(**settings)
+        self.inputs, self.windows = inputs, windows
+
+    def items(self, epoch: int) -> Sequence[GoldWindow]:
+        return self.windows
+
+    def length_of(self, item: GoldWindow) -> int:
+        return len(item.piece)
+
+    def collate(self, items: Sequence[GoldWindow]) -> dict[str, Tensor]:
+        return self.inputs.collate([i.piece for i in items], [i.spans for i in items])
+
+
+class LabelledRegion(NamedTuple):
+    """A training pair: which sentence, which region, which label id, and what is read as the
+    mention in place of the region's own characters."""
+
+    sentence: int
+    region: Region
+    label: int
+    mention: str | None = None
+
+
+class PairBatches(EpochBatches):
+    """All positives, some with another mention, and, each epoch anew, ``sampled`` of the negatives,
+    as :class:`PairBatch`.
+
+    Batches of ``windows``, if there are any, go with them, one a step, and have epochs of their
+    own: when all windows have been seen they begin anew, wherever the pairs are.
+    """
+
+    def __init__(
+        self,
+        encoder: PairEncoder,
+        texts: Sequence[TokenizedText],
+        positives: Sequence[LabelledRegion],
+        negatives: Sequence[LabelledRegion],
+        sampled: int,
+        swaps: MentionSwaps,
+        *,
+        batch_size: int,
+        seed: int,
+        rank: int = 0,
+        world_size: int = 1,
+        windows: WindowBatches | None = None,
+    ) -> None:
+        super().__init__(batch_size, seed, rank, world_size)
+        self.encoder, self.texts = encoder, texts
+        self.positives, self.negatives, self.sampled = positives, negatives, sampled
+        self.swaps, self.windows = swaps, windows
+
+    def items_per_epoch(self) -> int:
+        return len(self.positives) + min(self.sampled, len(self.negatives))
+
+    def items(self, epoch: int) -> list[LabelledRegion]:
+        rng = random.Random(f"swaps-{self.seed}-{epoch}")
+        positives = [p._replace(mention=self.swaps.draw(p.label, rng)) for p in self.positives]
+        if self.sampled >= len(self.negatives):
+            return [*positives, *self.negatives]
+        rng = random.Random(f"negatives-{self.seed}-{epoch}")
+        return [*positives, *rng.sample(self.negatives, self.sampled)]
+
+    def length_of(self, item: LabelledRegion) -> int:
+        return len(self.texts[item.sentence].ids)
+
+    def collate(self, items: Sequence[LabelledRegion]) -> PairBatch:
+        pairs = [self._pair(item) for item in items]
+        return collate_pairs(pairs, self.encoder.pad, [item.label for item in items])
+
+    def _pair(self, item: LabelledRegion) -> Pair:
+        pair = self.encoder.encode(self.texts[item.sentence], item.region)
+        if item.mention is None:
+            return pair
+        other = self.encoder.tokenize(item.mention)
+        mention = self.encoder.encode(other, Region(0, len(other.text))).mention
+        return pair._replace(mention=mention)
+
+    def __getitem__(self, key: tuple[int, int]) -> PairBatch:
+        batch: PairBatch = super().__getitem__(key)
+        if self.windows is None:
+            return batch
+        epoch, number = key
+        step = epoch * len(self) + number
+        return batch._replace(windows=self.windows[divmod(step, len(self.windows))])
