@@ -45,6 +45,15 @@ def test_the_papers_settings(name: str):
     assert (recipe["data"]["batch_size"], recipe["trainer"]["max_epochs"]) == PAPER[name]
 
 
+def test_the_joint_recipe_adds_a_proposer_alone():
+    plain, joint = (
+        yaml.safe_load((recipe_folder("unify") / f"weibo{kind}.yaml").read_text())
+        for kind in ("-small", "-joint-small")
+    )
+    assert joint["model"].pop("proposer")["gamma"] > 0
+    assert joint == plain
+
+
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_no_negatives_are_made_twice(path: Path):
     data = yaml.safe_load(path.read_text())["data"]
