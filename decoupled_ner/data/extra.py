@@ -8,9 +8,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
+import numpy as np
+
 from decoupled_ner.data.formats import read_file
 from decoupled_ner.data.mentions import typed_entries
-from decoupled_ner.gazetteer import load_gazetteer
+from decoupled_ner.gazetteer import load_columns
 from decoupled_ner.types import InputError, Sentence, entity_at
 
 
@@ -84,13 +86,13 @@ def _sentences(extra: ExtraTraining, seed: int) -> Iterator[Sentence]:
 
 
 def _entries(path: str, count: int | None, seed: int) -> Iterator[Sentence]:
-    labels, groups = typed_entries(load_gazetteer(path))
-    typed = list(zip(labels, groups, strict=True))[1:]  # the first group is `O`
-    entries = [(mention, label) for label, group in typed for mention in group]
-    if count is not None and count < len(entries):
-        entries = random.Random(f"entries-{seed}").sample(entries, count)
-    for mention, label in entries:
-        yield Sentence(mention, (entity_at(mention, 0, len(mention), label),), "gazetteer")
+    entries = typed_entries(load_columns(path))
+    rows = np.concatenate([entries.rows(label) for label in range(1, len(entries.labels))])
+    if count is not None and count < len(rows):
+        rows = rows[random.Random(f"entries-{seed}").sample(range(len(rows)), count)]
+    for mention, label in entries.read(rows):
+        entity = entity_at(mention, 0, len(mention), entries.labels[label])
+        yield Sentence(mention, (entity,), "gazetteer")
 
 
 def _renamed(sentence: Sentence, names: Mapping[str, str]) -> Sentence:

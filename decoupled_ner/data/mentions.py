@@ -1,20 +1,68 @@
 """Which entries of a gazetteer train the Mention stage: their types, common words as ``O``, and how
-many of each an epoch draws."""
+many of each an epoch draws. Entries are rows of its columns; texts are read a few at a time."""
 
 from __future__ import annotations
 
 import hashlib
-import random
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
+from typing import NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
 
 from decoupled_ner.candidates.base import CandidateGenerator
 from decoupled_ner.data.catalog import load_dataset
-from decoupled_ner.gazetteer import UNTYPED, Gazetteer
+from decoupled_ner.gazetteer import UNTYPED, Columns, Gazetteer
 from decoupled_ner.gazetteer.build import build_entries
 from decoupled_ner.gazetteer.sources import load_sources
-from decoupled_ner.labels import LabelSet
+from decoupled_ner.labels import OUTSIDE, LabelSet
 from decoupled_ner.locations import find_recipe
 from decoupled_ner.types import InputError, Region
+
+#: Numbers of rows of a gazetteer's columns.
+Rows = NDArray[np.intp]
+
+_TEXTS_TOGETHER = 16_384
+_NO_LABEL = -1
+
+
+class MentionLabel(NamedTuple):
+    """A mention and its label id."""
+
+    mention: str
+    label: int
+
+
+@dataclass(frozen=True)
+class TypedEntries:
+    """A gazetteer's rows with their labels.
+
+    Attributes:
+        columns: the gazetteer.
+        labels: names of the labels, ``O`` first.
+        label_ids: [mentions] int32; -1 where a mention has no label.
+    """
+
+    columns: Columns
+    labels: list[str]
+    label_ids: NDArray[np.int32]
+
+    def rows(self, label: int) -> Rows:
+        """The rows with a label."""
+        return np.flatnonzero(self.label_ids == label)
+
+    def read(self, rows: Rows) -> list[MentionLabel]:
+        """What stands in some rows."""
+        labels: list[int] = self.label_ids[rows].tolist()
+        return [MentionLabel(*pair) for pair in zip(self.columns.read(rows), labels, strict=True)]
+
+    def with_outside(self, rows: Rows) -> Self:
+        """The same with these rows labelled ``O``."""
+        label_ids = self.label_ids.copy()
+        label_ids[rows] = 0
+        return replace(self, label_ids=label_ids)
 
 
 def seed_gazetteer() -> Gazetteer:
@@ -23,20 +71,18 @@ def seed_gazetteer() -> Gazetteer:
     return Gazetteer.from_entries(build_entries(plan, []))
 
 
-def typed_entries(gazetteer: Gazetteer) -> tuple[list[str], list[list[str]]]:
-    """The labels, ``O`` first, and the mentions of each; none yet for ``O``.
+def typed_entries(columns: Columns) -> TypedEntries:
+    """The entity mentions with their most probable types; none is ``O`` yet.
 
     Raises:
         InputError: no entry has a type.
     """
-    types = LabelSet.of(set(gazetteer.best_labels) - {UNTYPED})
+    occurring = {columns.labels[i] for i in np.unique(columns.best)}
+    types = LabelSet.of(occurring - {OUTSIDE, UNTYPED})
     if not types.types:
         raise InputError("no entry of the gazetteer has a type: name them in its build")
-    groups: list[list[str]] = [[] for _ in types.names]
-    for mention, label in zip(gazetteer.mentions, gazetteer.best_labels, strict=True):
-        if label != UNTYPED:
-            groups[types.id(label)].append(mention)
-    return list(types.names), groups
+    known = [types.id(name) if name in types.types else _NO_LABEL for name in columns.labels]
+    return TypedEntries(columns, list(types.names), np.array(known, np.int32)[columns.best])
 
 
 def training_mentions(dataset: str) -> set[str]:
@@ -45,17 +91,31 @@ def training_mentions(dataset: str) -> set[str]:
 
 
 def common_words(
-    words: Sequence[str], mentions: set[str], possible_names: CandidateGenerator | None
-) -> list[str]:
-    """The words that are no mention and do not look like a name."""
-    kept = [word for word in words if word not in mentions]
+    columns: Columns, mentions: set[str], possible_names: CandidateGenerator | None
+) -> Rows:
+    """The rows of words that are no mention and do not look like a name."""
+    words = np.flatnonzero(columns.words)
+    words = _where(lambda texts: (text not in mentions for text in texts), columns, words)
     if possible_names is None:
-        return kept
-    proposed = possible_names.propose_batch(kept)
-    whole = (Region(0, len(word)) for word in kept)
-    return [
-        w for w, region, found in zip(kept, whole, proposed, strict=True) if region not in found
-    ]
+        return words
+
+    def no_names(texts: Sequence[str]) -> list[bool]:
+        proposed = possible_names.propose_batch(texts)
+        return [Region(0, len(t)) not in found for t, found in zip(texts, proposed, strict=True)]
+
+    return _where(no_names, columns, words)
+
+
+def held_out_rows(columns: Columns, rows: Rows, share: float) -> Rows:
+    """Those of some rows whose texts are kept for validation, by `is_held_out`."""
+    return _where(lambda texts: (is_held_out(text, share) for text in texts), columns, rows)
+
+
+def _where(test: Callable[[list[str]], Iterable[bool]], columns: Columns, rows: Rows) -> Rows:
+    """The rows whose texts pass a test."""
+    starts = range(0, len(rows), _TEXTS_TOGETHER)
+    parts = (columns.read(rows[start : start + _TEXTS_TOGETHER]) for start in starts)
+    return rows[np.fromiter(chain.from_iterable(map(test, parts)), np.bool_, len(rows))]
 
 
 def quotas(counts: Sequence[int], temperature: float, total: int) -> list[int]:
@@ -68,12 +128,12 @@ def quotas(counts: Sequence[int], temperature: float, total: int) -> list[int]:
     ]
 
 
-def draw(group: Sequence[str], count: int, rng: random.Random) -> list[str]:
+def draw(group: Rows, count: int, rng: np.random.Generator) -> Rows:
     """``count`` of a group: all of it as often as that goes, and of the rest each at most once."""
-    if not group:
-        return []
+    if not len(group):
+        return group
     times, rest = divmod(count, len(group))
-    return [*group] * times + rng.sample(group, rest)
+    return np.concatenate([np.tile(group, times), rng.choice(group, rest, replace=False)])
 
 
 def is_held_out(text: str, share: float) -> bool:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from decoupled_ner.data.mentions import typed_entries
-from decoupled_ner.gazetteer import load_gazetteer
+from decoupled_ner.gazetteer import load_columns
 from decoupled_ner.types import InputError, Sentence
 
 
@@ -58,9 +58,10 @@ def swapped_mentions(
         for entity in (entity for sentence in sentences for entity in sentence.entities):
             found[entity.label].append(entity.text)
     elif share:
-        for label, mentions in zip(*typed_entries(load_gazetteer(gazetteer)), strict=True):
+        entries = typed_entries(load_columns(gazetteer))
+        for label_id, label in enumerate(entries.labels):
             if label in found:
-                found[label] = mentions
+                found[label] = entries.columns.read(entries.rows(label_id))
         if not any(found.values()):
             raise InputError(f"gazetteer {gazetteer!r} has no mention of {', '.join(labels[1:])}")
     return MentionSwaps(share, list(found.values()))

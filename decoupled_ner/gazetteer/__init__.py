@@ -1,16 +1,19 @@
 """Gazetteers: mentions with their types and who says so, and finding them in text."""
 
+from decoupled_ner.gazetteer.columns import Columns
 from decoupled_ner.gazetteer.entries import UNTYPED, Entry
-from decoupled_ner.gazetteer.files import load_gazetteer
+from decoupled_ner.gazetteer.files import load_columns, load_gazetteer
 from decoupled_ner.gazetteer.gazetteer import Gazetteer
 from decoupled_ner.gazetteer.matcher import Match, Matcher, MatchMode
 
 __all__ = [
     "UNTYPED",
+    "Columns",
     "Entry",
     "Gazetteer",
     "Match",
     "MatchMode",
     "Matcher",
+    "load_columns",
     "load_gazetteer",
 ]

@@ -15,7 +15,7 @@ from typing import Any
 from decoupled_ner.gazetteer.entries import Entry
 from decoupled_ner.gazetteer.gazetteer import Gazetteer
 from decoupled_ner.gazetteer.normalise import Normaliser
-from decoupled_ner.gazetteer.parquet import write_parquet
+from decoupled_ner.gazetteer.parquet import PARQUET, write_parquet
 from decoupled_ner.gazetteer.places import PlaceSuffixes
 from decoupled_ner.gazetteer.readers import Row, fail, read_rows
 from decoupled_ner.gazetteer.sources import PLACE, Plan, Source, checksum, load_sources, locate
@@ -173,7 +173,7 @@ def write_gazetteer(
     """Write the Parquet, the manifest where there is one, and last the gazetteer itself."""
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
-    write_parquet(gazetteer.table, directory / "entries.parquet")
+    write_parquet(gazetteer.table, directory / PARQUET)
     if manifest is not None:
         beside = directory / f"{MANIFEST}.{os.getpid()}.tmp"
         beside.write_text(json.dumps(manifest, ensure_ascii=False, indent=2) + "\n", "utf-8")

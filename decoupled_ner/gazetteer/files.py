@@ -1,13 +1,16 @@
-"""A gazetteer from whatever a path names: a compiled folder or a dictionary file."""
+"""A gazetteer, or its columns, from what a path names: a compiled folder or a dictionary file."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from decoupled_ner.gazetteer.columns import Columns
 from decoupled_ner.gazetteer.entries import UNTYPED, Entry
 from decoupled_ner.gazetteer.gazetteer import Gazetteer
+from decoupled_ner.gazetteer.parquet import PARQUET, read_parquet
 from decoupled_ner.gazetteer.readers import read_rows
+from decoupled_ner.gazetteer.storage import stored_digest
 
 
 def load_gazetteer(paths: str | Path | Sequence[str | Path]) -> Gazetteer:
@@ -23,6 +26,23 @@ def load_gazetteer(paths: str | Path | Sequence[str | Path]) -> Gazetteer:
     if len(listed) == 1 and Path(listed[0]).is_dir():
         return Gazetteer.load(listed[0])
     return Gazetteer.from_entries(entry for path in listed for entry in _entries(Path(path)))
+
+
+def load_columns(path: str | Path) -> Columns:
+    """The mentions of a compiled folder or a dictionary file with their types.
+
+    Of a folder only the Parquet is read, and that column by column; where there is none, or it is
+    not that of the folder's gazetteer, the gazetteer.
+
+    Raises:
+        InputError: as `load_gazetteer`; or pyarrow is not installed.
+    """
+    parquet = Path(path) / PARQUET
+    if parquet.is_file():
+        columns = read_parquet(parquet, stored_digest(parquet.parent))
+        if columns is not None:
+            return columns
+    return Columns.of(load_gazetteer(path).table)
 
 
 def _entries(path: Path) -> Iterator[Entry]:

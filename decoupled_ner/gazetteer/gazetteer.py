@@ -9,12 +9,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Self
 
+import numpy as np
 from daachorse import CharwiseDoubleArrayAhoCorasick
 
 from decoupled_ner.gazetteer.entries import Entry
 from decoupled_ner.gazetteer.matcher import Matcher
 from decoupled_ner.gazetteer.storage import Table, load_table, save_table, table_of, weigh
-from decoupled_ner.labels import OUTSIDE
 
 
 class Gazetteer:
@@ -80,12 +80,8 @@ class Gazetteer:
     @cached_property
     def words(self) -> list[str]:
         """The mentions that no source calls anything but `OUTSIDE`, sorted."""
-        table = self.table
-        return [
-            mention
-            for index, mention in enumerate(table.mentions[len(self) :], start=len(self))
-            if {table.labels[i] for i in table.label_ids[table.rows(index)]} == {OUTSIDE}
-        ]
+        mentions = self.table.mentions
+        return [mentions[i] for i in np.flatnonzero(self.table.words)]
 
     @property
     def labels(self) -> tuple[str, ...]:

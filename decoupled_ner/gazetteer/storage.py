@@ -16,6 +16,7 @@ import json
 import math
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain, repeat
@@ -33,7 +34,7 @@ from decoupled_ner.types import InputError
 
 FILE_NAME = "gazetteer.safetensors"
 _FORMAT = "decoupled-ner gazetteer 1"
-_AFTER = "\0"  # ends a mention; mentions of annotated data may hold line breaks
+AFTER = "\0"  # ends a mention; mentions of annotated data may hold line breaks
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Table:
     ``first[i] : first[i + 1]`` are the claims about mention ``i``.
     """
 
-    text: bytes  # the mentions, UTF-8, `_AFTER` after each
+    text: bytes  # the mentions, UTF-8, `AFTER` after each
     entity_count: int
     labels: tuple[str, ...]
     sources: tuple[str, ...]
@@ -55,7 +56,13 @@ class Table:
 
     @cached_property
     def mentions(self) -> list[str]:
-        return self.text.decode().split(_AFTER)[:-1]
+        return self.text.decode().split(AFTER)[:-1]
+
+    @cached_property
+    def words(self) -> npt.NDArray[np.bool_]:
+        """[mentions] whether no claim says anything but `OUTSIDE`."""
+        outside = np.array([label == OUTSIDE for label in self.labels], np.bool_)
+        return np.logical_and.reduceat(outside[self.label_ids], self.first[:-1])
 
     def rows(self, index: int) -> slice:
         """The claims about mention ``index``."""
@@ -105,7 +112,7 @@ def table_of(entries: Iterable[Entry]) -> Table:
     flat = [(key, weight) for mention in order for key, weight in sorted(claims[mention].items())]
     counts = [len(claims[mention]) for mention in order]
     return Table(
-        text="".join(mention + _AFTER for mention in order).encode(),
+        text="".join(mention + AFTER for mention in order).encode(),
         entity_count=sum(best[mention] != OUTSIDE for mention in order),
         labels=labels,
         sources=sources,
@@ -123,7 +130,7 @@ def _check(entry: Entry) -> None:
         mention.encode()
     except UnicodeEncodeError as error:
         raise InputError(f"mention {mention!r} holds a lone surrogate: mend its source") from error
-    if not mention or _AFTER in mention:
+    if not mention or AFTER in mention:
         raise InputError(f"mention {mention!r} is empty or holds a null character: leave it out")
     if not entry.label:
         raise InputError(f"mention {mention!r} has an empty type: give it one")
@@ -186,26 +193,42 @@ def load_table(directory: Path) -> tuple[Table, bytes | None]:
     Raises:
         InputError: the file is missing, of another format or damaged.
     """
+    with _opened(directory) as (file, header):
+        arrays: dict[str, Any] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        table = _table_from(header, arrays)
+        if table.digest != header["digest"]:
+            raise ValueError("its content has another checksum")
+        automaton = arrays["automaton"].tobytes()
+    intact = hashlib.sha256(automaton).hexdigest() == header.get("automaton_sha256")
+    return table, automaton if intact else None
+
+
+def stored_digest(directory: Path) -> str:
+    """The digest of a folder's gazetteer as its file states it, without reading the content.
+
+    Raises:
+        InputError: as `load_table`.
+    """
+    with _opened(directory) as (_, header):
+        return header["digest"]
+
+
+@contextmanager
+def _opened(directory: Path) -> Iterator[tuple[Any, dict[str, str]]]:
+    """A folder's file and its header; what goes wrong with them inside is an `InputError`."""
     path = directory / FILE_NAME
     if not path.is_file():
         raise InputError(f"{directory}: no {FILE_NAME} here; build a gazetteer or name its folder")
     try:
         with safe_open(path, framework="np") as file:
             header: dict[str, str] = file.metadata() or {}
-            names = file.keys()
-            arrays: dict[str, Any] = {name: file.get_tensor(name) for name in names}
-        if header.get("format") != _FORMAT:
-            raise InputError(f"{path}: not a gazetteer of this version; build it again")
-        table = _table_from(header, arrays)
-        if table.digest != header["digest"]:
-            raise ValueError("its content has another checksum")
-        automaton = arrays["automaton"].tobytes()
+            if header.get("format") != _FORMAT:
+                raise InputError(f"{path}: not a gazetteer of this version; build it again")
+            yield file, header
     except (SafetensorError, KeyError, ValueError, TypeError, AttributeError) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{path}: damaged gazetteer ({error}); build it again") from error
-    intact = hashlib.sha256(automaton).hexdigest() == header.get("automaton_sha256")
-    return table, automaton if intact else None
 
 
 def _table_from(header: dict[str, str], arrays: dict[str, Any]) -> Table:
@@ -223,7 +246,7 @@ def _table_from(header: dict[str, str], arrays: dict[str, Any]) -> Table:
     )
     count, claims = len(table.best), len(table.weights)
     sound = (
-        len(table.mentions) == count
+        table.text.decode().count(AFTER) == count
         and len(table.first) == count + 1
         and 0 <= table.entity_count <= count
         and int(table.first[0]) == 0

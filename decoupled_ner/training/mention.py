@@ -6,25 +6,29 @@ import random
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
 from decoupled_ner.candidates.base import CandidateGenerator
 from decoupled_ner.data.mentions import (
+    MentionLabel,
+    Rows,
+    TypedEntries,
     common_words,
     draw,
-    is_held_out,
+    held_out_rows,
     quotas,
     seed_gazetteer,
     training_mentions,
     typed_entries,
 )
 from decoupled_ner.data.pairs import PairEncoder, pad_ids
-from decoupled_ner.gazetteer import load_gazetteer
+from decoupled_ner.gazetteer import Columns, load_columns
 from decoupled_ner.models.encoder import load_tokenizer
 from decoupled_ner.models.stage1 import MentionModel
-from decoupled_ner.training.batches import EpochBatches
+from decoupled_ner.training.batches import StreamBatches
 from decoupled_ner.training.datamodule import TrainingData, evaluation_loader
 from decoupled_ner.training.stage1 import StageOneTraining
 from decoupled_ner.types import InputError, Region
@@ -86,32 +90,35 @@ class MentionData(TrainingData):
             raise InputError(
                 f"temperature={temperature} must be at least 1, held_out={held_out} in [0, 1)"
             )
-        self.gazetteer = seed_gazetteer() if gazetteer == SEED else load_gazetteer(gazetteer)
-        self.labels, every = typed_entries(self.gazetteer)
+        self.max_tokens = max_tokens
+        own = gazetteer == SEED
+        columns = Columns.of(seed_gazetteer().table) if own else load_columns(gazetteer)
         mentions = training_mentions(exclude_mentions_of) if exclude_mentions_of else set()
-        every[0] = common_words(self.gazetteer.words, mentions, possible_names)
-        if not every[0]:
+        words = common_words(columns, mentions, possible_names)
+        if not len(words):
             raise InputError(
                 f"gazetteer {gazetteer!r} has no common words: add a source of type O to its build"
             )
-        self.max_tokens = max_tokens
-        held = [{m for m in group if is_held_out(m, held_out)} for group in every]
-        self.held_out = [sorted(group) for group in held]
+        self.typed = typed_entries(columns).with_outside(words)
+        self.labels = self.typed.labels
+        every = [self.typed.rows(label) for label in range(len(self.labels))]
+        self.held_out = [held_out_rows(columns, rows, held_out) for rows in every]
         self.entries = [
-            [m for m in group if m not in out] for group, out in zip(every, held, strict=True)
+            np.setdiff1d(rows, held, assume_unique=True)
+            for rows, held in zip(every, self.held_out, strict=True)
         ]
-        counts = [len(group) for group in self.entries]
+        counts = [len(rows) for rows in self.entries]
         total = min(entries_per_epoch or sum(counts), sum(counts))
         self.drawn = quotas(counts, temperature, total)
 
     @property
     def validates(self) -> bool:
-        return any(self.held_out)
+        return any(map(len, self.held_out))
 
     def items_per_epoch(self) -> int:
         return sum(self.drawn)
 
-    def training_batches(self, rank: int, world_size: int) -> EpochBatches:
+    def training_batches(self, rank: int, world_size: int) -> StreamBatches:
         return self._batches(self.entries, self.drawn, self.batch_size, rank, world_size)
 
     def val_dataloader(self) -> DataLoader[MentionBatch]:
@@ -126,31 +133,29 @@ class MentionData(TrainingData):
         return evaluation_loader(self._batches(self.held_out, counts, size, rank, ranks))
 
     def _batches(
-        self, groups: Sequence[Sequence[str]], drawn: Sequence[int], size: int, *ranks: int
+        self, groups: Sequence[Rows], drawn: Sequence[int], size: int, *ranks: int
     ) -> MentionBatches:
         encoder = PairEncoder(load_tokenizer(self.encoder), max_mention_tokens=self.max_tokens)
-        return MentionBatches(encoder, groups, drawn, size, self.seed, *ranks)
+        return MentionBatches(encoder, self.typed, groups, drawn, size, self.seed, *ranks)
 
 
-class Entry(NamedTuple):
-    """A mention and its label id."""
-
-    mention: str
-    label: int
-
-
-class MentionBatches(EpochBatches):
-    """Entries drawn for each epoch, as :class:`MentionBatch`.
+class MentionBatches(StreamBatches):
+    """Entries drawn for each epoch, as :class:`MentionBatch`. An epoch is held as numbers of rows;
+    texts are read as they are needed.
 
     Args:
-        groups: the mentions of each label.
+        typed: the entries.
+        groups: the rows to draw from, of each label.
         drawn: how many of each label an epoch has.
     """
+
+    _epoch: int | None = None
 
     def __init__(
         self,
         encoder: PairEncoder,
-        groups: Sequence[Sequence[str]],
+        typed: TypedEntries,
+        groups: Sequence[Rows],
         drawn: Sequence[int],
         batch_size: int,
         seed: int,
@@ -158,23 +163,28 @@ class MentionBatches(EpochBatches):
         world_size: int = 1,
     ) -> None:
         super().__init__(batch_size, seed, rank, world_size)
-        self.encoder, self.groups, self.drawn = encoder, groups, drawn
+        self.encoder, self.typed = encoder, typed
+        self.groups, self.drawn = groups, drawn
 
     def items_per_epoch(self) -> int:
         return sum(self.drawn)
 
-    def items(self, epoch: int) -> list[Entry]:
-        rng = random.Random(f"entries-{self.seed}-{epoch}")
-        return [
-            Entry(mention, label)
-            for label, (group, count) in enumerate(zip(self.groups, self.drawn, strict=True))
-            for mention in draw(group, count, rng)
-        ]
+    def read(self, epoch: int, start: int, stop: int) -> list[MentionLabel]:
+        if epoch != self._epoch:
+            self._rows, self._epoch = self._draw(epoch), epoch
+        return self.typed.read(self._rows[start:stop])
 
-    def length_of(self, item: Entry) -> int:
+    def _draw(self, epoch: int) -> Rows:
+        """The rows of an epoch, in random order."""
+        seed = random.Random(f"entries-{self.seed}-{epoch}").getrandbits(64)
+        rng = np.random.default_rng(seed)
+        pairs = zip(self.groups, self.drawn, strict=True)
+        return rng.permutation(np.concatenate([draw(group, count, rng) for group, count in pairs]))
+
+    def length_of(self, item: MentionLabel) -> int:
         return len(item.mention)
 
-    def collate(self, items: Sequence[Entry]) -> MentionBatch:
+    def collate(self, items: Sequence[MentionLabel]) -> MentionBatch:
         texts = self.encoder.tokenize_batch([item.mention for item in items])
         mentions = [self.encoder.encode(t, Region(0, len(t.text))).mention for t in texts]
         ids, mask = pad_ids(mentions, self.encoder.pad)
@@ -227,7 +237,7 @@ class MentionTraining(StageOneTraining):
             for counts in ([len(group) for group in data.entries], data.drawn)
         )
         return {
-            "gazetteer_digest": data.gazetteer.digest,
+            "gazetteer_digest": data.typed.columns.digest,
             "entries": entries,
             "entries_per_epoch": drawn,
             "held_out_entries": sum(map(len, data.held_out)),

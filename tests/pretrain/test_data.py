@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,6 +16,7 @@ from decoupled_ner.data.distant import read_distant
 from decoupled_ner.data.endless import EndlessSentences, held_out_sentences
 from decoupled_ner.data.jsonl import write_jsonl
 from decoupled_ner.data.mentions import (
+    Rows,
     common_words,
     draw,
     is_held_out,
@@ -23,8 +25,9 @@ from decoupled_ner.data.mentions import (
     training_mentions,
     typed_entries,
 )
-from decoupled_ner.gazetteer import UNTYPED, Entry, Gazetteer
+from decoupled_ner.gazetteer import UNTYPED, Columns, Entry, Gazetteer
 from decoupled_ner.models.encoder import load_tokenizer
+from decoupled_ner.training.batches import POOL_BATCHES
 from decoupled_ner.training.context import ContextData
 from decoupled_ner.training.mention import MentionData
 from decoupled_ner.types import InputError, Sentence, entity_at
@@ -37,11 +40,12 @@ def test_quotas_by_hand():
     assert quotas([10_000, 1], 1, 10) == [10, 1]  # at least one
 
 
-@given(st.integers(0, 40), st.integers(1, 12), st.randoms(use_true_random=False))
-def test_drawing_repeats_nothing_before_all_have_come(count, size, rng):
-    drawn = Counter(draw([str(i) for i in range(size)], count, rng))
-    assert sum(drawn.values()) == count
-    assert max(drawn.values(), default=0) - min(drawn[str(i)] for i in range(size)) <= 1
+@given(st.integers(0, 40), st.integers(1, 12), st.integers(0, 9))
+def test_drawing_repeats_nothing_before_all_have_come(count, size, seed):
+    group = np.arange(100, 100 + size)
+    drawn = Counter(draw(group, count, np.random.default_rng(seed)).tolist())
+    assert sum(drawn.values()) == count and drawn.keys() <= set(group.tolist())
+    assert max(drawn.values(), default=0) - min(drawn[row] for row in group) <= 1
 
 
 def test_entries_have_their_most_probable_type():
@@ -55,11 +59,14 @@ def test_entries_have_their_most_probable_type():
             Entry("高峰", "O", "b"),
         ]
     )
-    labels, groups = typed_entries(gazetteer)
-    assert labels == ["O", "PER", "GPE"] and groups == [[], ["任正非"], ["九江"]]
-    assert gazetteer.words == []  # 高峰 may be a name, so it is no common word either
+    columns = Columns.of(gazetteer.table)
+    entries = typed_entries(columns)
+    assert entries.labels == ["O", "PER", "GPE"]
+    assert [entries.read(entries.rows(i)) for i in range(3)] == [[], [("任正非", 1)], [("九江", 2)]]
+    # 高峰 may be a name, so it is no common word either.
+    assert gazetteer.words == columns.read(common_words(columns, set(), None)) == []
     with pytest.raises(InputError, match="has a type"):
-        typed_entries(Gazetteer.from_entries([Entry("某物", UNTYPED)]))
+        typed_entries(Columns.of(Gazetteer.from_entries([Entry("某物", UNTYPED)]).table))
 
 
 def test_common_words_are_no_mention_of_train(tmp_path: Path):
@@ -67,38 +74,68 @@ def test_common_words_are_no_mention_of_train(tmp_path: Path):
         write_jsonl([Sentence(name, (entity_at(name, 0, 2, "PER"),))], tmp_path / f"{split}.jsonl")
     mentions = training_mentions(str(tmp_path))
     assert mentions == {"东方"}  # dev and test are never looked at
-    words = ["东方", "明天", "电话", "张伟"]
-    assert common_words(words, mentions, None) == ["明天", "电话", "张伟"]
+    words = [Entry(word, "O") for word in ("东方", "明天", "电话", "张伟")]
+    columns = Columns.of(Gazetteer.from_entries([*words, Entry("九江", "GPE")]).table)
+    assert set(columns.read(common_words(columns, mentions, None))) == {"明天", "电话", "张伟"}
     names = JiebaNouns(tags=["nr*", "ns", "nt", "nz"])
-    assert common_words(words, mentions, names) == ["明天", "电话"]
+    assert set(columns.read(common_words(columns, mentions, names))) == {"明天", "电话"}
 
 
 def test_the_seed_has_every_type_and_common_words():
-    labels, groups = typed_entries(seed_gazetteer())
-    assert labels == ["O", "PER", "ORG", "GPE", "LOC"]
-    assert all(len(group) > 100 for group in groups[1:]) and len(seed_gazetteer().words) > 500
+    columns = Columns.of(seed_gazetteer().table)
+    entries = typed_entries(columns)
+    assert entries.labels == ["O", "PER", "ORG", "GPE", "LOC"]
+    assert all(len(entries.rows(label)) > 100 for label in range(1, 5))
+    assert len(common_words(columns, set(), None)) > 500
 
 
 def test_mention_batches(gazetteer: str, entries: list[Entry], masked_lm: str):
     settings = {"temperature": math.inf, "entries_per_epoch": 90, "held_out": 0.2}
     data = MentionData(masked_lm, gazetteer, batch_size=16, **settings)
     assert data.labels == ["O", "PER", "GPE"]
-    held, trained = (
-        {m for group in groups for m in group} for groups in (data.held_out, data.entries)
-    )
+    read = data.typed.columns.read
+    held, trained = (set(read(np.concatenate(g))) for g in (data.held_out, data.entries))
     assert not held & trained and held | trained == {entry.mention for entry in entries}
     assert 0.1 < len(held) / len(held | trained) < 0.3
     batches = data.training_batches(0, 1)
-    drawn = batches.items(3)
+    drawn = batches.read(3, 0, 90)
     assert Counter(entry.label for entry in drawn) == {0: 30, 1: 30, 2: 30}
+    types = {entry.mention: entry.label for entry in entries}
     assert {entry.mention for entry in drawn} <= trained
-    assert batches.items(3) == drawn != batches.items(4)
+    assert all(data.labels[entry.label] == types[entry.mention] for entry in drawn)
+    assert batches.read(4, 0, 90) != drawn == batches.read(3, 0, 90)
+    assert data.training_batches(0, 1).read(3, 20, 50) == drawn[20:50]  # by another process
     batch = batches[0, 0]
     tokenizer = load_tokenizer(masked_lm)
     for ids, mask, label in zip(batch.ids, batch.mask, batch.labels, strict=True):
         text = tokenizer.decode(ids[mask.bool()]).replace(" ", "")
         mention = text.removeprefix("[CLS]").removesuffix("[SEP]")
-        assert mention in data.entries[label]
+        assert mention in read(data.entries[label])
+
+
+def test_an_epoch_has_all_of_a_type_before_one_comes_again(gazetteer: str, masked_lm: str):
+    data = MentionData(masked_lm, gazetteer, temperature=math.inf)
+    drawn = Counter(data.training_batches(0, 1).read(0, 0, sum(data.drawn)))
+    for label, rows in enumerate(data.entries):
+        counts = [drawn[entry] for entry in data.typed.read(rows)]
+        assert sum(counts) == data.drawn[label] and max(counts) - min(counts) <= 1
+
+
+def test_texts_are_read_a_few_at_a_time(
+    gazetteer: str, masked_lm: str, monkeypatch: pytest.MonkeyPatch
+):
+    data, read = MentionData(masked_lm, gazetteer, batch_size=2), list[int]()
+    original = Columns.read
+
+    def counted(columns: Columns, rows: Rows) -> list[str]:
+        read.append(len(rows))
+        return original(columns, rows)
+
+    monkeypatch.setattr(Columns, "read", counted)
+    batches = data.training_batches(0, 1)
+    for number in range(len(batches)):
+        _ = batches[0, number]
+    assert max(read) <= 2 * POOL_BATCHES < sum(read) == data.items_per_epoch()
 
 
 def test_settings_that_are_wrong(gazetteer: str, distant: str, masked_lm: str, tmp_path: Path):
