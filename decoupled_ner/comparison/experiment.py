@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import yaml
 
-from decoupled_ner.data.files import sha256_of
+from decoupled_ner.checksums import sha256_of
 from decoupled_ner.locations import dataset_recipe, find_recipe, recipe_folder, runs_folder
 from decoupled_ner.models.encoder import is_small, load_encoder_config
 from decoupled_ner.training.launch import Run, tagger_folder, unify_folder

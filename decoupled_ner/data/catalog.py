@@ -14,8 +14,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from decoupled_ner.checksums import sha256_of
 from decoupled_ner.data.brat import read_documents, sentences_of, split_documents
-from decoupled_ner.data.files import Parsed, sha256_of
+from decoupled_ner.data.files import Parsed
 from decoupled_ner.data.formats import SPLITS, format_of, read_file, reader_of, split_of
 from decoupled_ner.data.locate import locate
 from decoupled_ner.data.rows import CATALOG, Row, as_it_is

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import hashlib
 import lzma
 import os
 import zlib
@@ -107,9 +106,3 @@ def _packed(raw: BinaryIO, suffix: str) -> BinaryIO:
     if suffix == ".gz":
         return cast(BinaryIO, gzip.GzipFile("", "wb", fileobj=raw, mtime=0))
     return raw
-
-
-def sha256_of(path: Path) -> str:
-    """The SHA-256 of a file's bytes as they lie on disk, in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

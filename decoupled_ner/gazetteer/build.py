@@ -12,13 +12,14 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from decoupled_ner.checksums import sha256_of
 from decoupled_ner.gazetteer.entries import Entry
 from decoupled_ner.gazetteer.gazetteer import Gazetteer
 from decoupled_ner.gazetteer.normalise import Normaliser
 from decoupled_ner.gazetteer.parquet import PARQUET, write_parquet
 from decoupled_ner.gazetteer.places import PlaceSuffixes
 from decoupled_ner.gazetteer.readers import Row, fail, read_rows
-from decoupled_ner.gazetteer.sources import PLACE, Plan, Source, checksum, load_sources, locate
+from decoupled_ner.gazetteer.sources import PLACE, Plan, Source, load_sources, locate
 from decoupled_ner.types import InputError
 
 MANIFEST = "build.json"
@@ -118,7 +119,7 @@ def build_entries(
         if progress:
             progress(number, len(plan.sources), f"reading {source.name}")
         path = locate(source, plan.folder)
-        count = SourceCount(source.name, source.licence, checksum(path))
+        count = SourceCount(source.name, source.licence, sha256_of(path))
         counts.append(count)
         typing = _Typing(source, count, normaliser, places)
         seen: set[tuple[str, str]] = set()
@@ -151,7 +152,7 @@ def build_gazetteer(
         raise InputError(f"{sources}: no entity came of these sources: look at their types")
     manifest: dict[str, Any] = {
         "sources_file": Path(sources).name,
-        "sources_sha256": checksum(Path(sources)),
+        "sources_sha256": sha256_of(Path(sources)),
         "rules": {
             key: value.name if isinstance(value, Path) else value
             for key, value in asdict(plan.rules).items()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import os
 import re
@@ -13,6 +12,7 @@ from typing import Any, get_args
 
 import yaml
 
+from decoupled_ner.checksums import sha256_of
 from decoupled_ner.gazetteer.normalise import Rules, Script
 from decoupled_ner.gazetteer.readers import FORMATS
 from decoupled_ner.types import InputError
@@ -103,15 +103,9 @@ def locate(source: Source, folder: Path) -> Path:
     path = _download(source) if source.url else _local(source, folder)
     if not path.is_file():
         raise InputError(f"source {source.name!r}: {path} does not exist")
-    if source.sha256 and checksum(path) != source.sha256:
+    if source.sha256 and sha256_of(path) != source.sha256:
         raise InputError(f"source {source.name!r}: {path} has another sha256 than its source says")
     return path
-
-
-def checksum(path: Path) -> str:
-    """SHA-256 of a file, 64 hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _local(source: Source, folder: Path) -> Path:

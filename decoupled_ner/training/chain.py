@@ -19,8 +19,8 @@ from typing import Any, Literal
 
 import yaml
 
+from decoupled_ner.checksums import sha256_of
 from decoupled_ner.data.catalog import load_dataset
-from decoupled_ner.data.files import sha256_of
 from decoupled_ner.gazetteer.sources import load_sources
 from decoupled_ner.locations import find_recipe, runs_folder
 from decoupled_ner.models.encoder import resolve_encoder

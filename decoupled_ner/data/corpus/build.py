@@ -17,6 +17,7 @@ from tokenizers import Encoding
 from transformers import PreTrainedTokenizerBase
 
 from decoupled_ner.candidates.words import Segmenter, Words, check_segmenter, segmenter_named
+from decoupled_ner.checksums import sha256_of
 from decoupled_ner.data.corpus.once import Progress, made_once
 from decoupled_ner.data.corpus.store import (
     HELD_OUT,
@@ -29,7 +30,6 @@ from decoupled_ner.data.corpus.store import (
 )
 from decoupled_ner.data.distant.engines import run
 from decoupled_ner.data.distant.texts import Block, TextFile, paragraphs, read_blocks, text_files
-from decoupled_ner.data.files import sha256_of
 from decoupled_ner.data.mentions import is_held_out
 from decoupled_ner.models.encoder import load_tokenizer, plain_tokenizer
 from decoupled_ner.types import InputError

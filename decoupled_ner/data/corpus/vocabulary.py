@@ -8,9 +8,10 @@ from pathlib import Path
 
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 
+from decoupled_ner.checksums import sha256_of
 from decoupled_ner.data.corpus.once import Progress, made_once
 from decoupled_ner.data.distant.texts import TextFile, paragraphs, read_blocks, text_files
-from decoupled_ner.data.files import numbered_lines, sha256_of
+from decoupled_ner.data.files import numbered_lines
 from decoupled_ner.types import InputError
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")

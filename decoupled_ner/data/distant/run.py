@@ -9,6 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from decoupled_ner.checksums import sha256_of
 from decoupled_ner.data.distant.caps import Thin, plan_thinning
 from decoupled_ner.data.distant.engines import Engine, run
 from decoupled_ner.data.distant.labeller import Labeller
@@ -17,7 +18,6 @@ from decoupled_ner.data.distant.settings import DistantSettings
 from decoupled_ner.data.distant.shards import Counts, read_counts
 from decoupled_ner.data.distant.texts import TextFile, text_files
 from decoupled_ner.data.distant.work import FinishShard, MatchBlock, MissingBlocks
-from decoupled_ner.data.files import sha256_of
 from decoupled_ner.gazetteer import Gazetteer, load_gazetteer
 
 #: Called with how much is done, how much there is to do, and what is going on.
