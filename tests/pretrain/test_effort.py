@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 import pytorch_lightning as pl
+import torch
 
 from decoupled_ner.training import effort as effort_module
 from decoupled_ner.training.context import ContextData, ContextTraining
@@ -66,6 +68,39 @@ def test_sentences_and_their_tokens(distant: str, masked_lm: str, tmp_path: Path
     trainer(tmp_path, effort, max_epochs=1).fit(module, data)
     assert effort.items == len(drawn) == 20
     assert effort.tokens == sum(len(visit.sentence.text) + 2 for visit in drawn)
+
+
+def test_processes_are_summed_up_with_a_state_and_at_the_end(
+    gazetteer: str, masked_lm: str, monkeypatch: pytest.MonkeyPatch
+):
+    sums: list[list[int]] = []
+
+    def all_reduce(counts: torch.Tensor) -> None:
+        sums.append(counts.tolist())
+        counts *= 2  # another process did as much
+
+    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.distributed, "all_reduce", all_reduce)
+    data = MentionData(masked_lm, gazetteer, batch_size=8, entries_per_epoch=30)
+    module, batches = MentionTraining(masked_lm, data.labels), data.training_batches(0, 1)
+    items, nobody = data.items_per_epoch(), cast(Any, None)  # the trainer is asked nothing
+
+    def train(effort: Effort, numbers: range) -> None:
+        for number in numbers:
+            effort.on_train_batch_end(nobody, module, None, batches[0, number], number)
+
+    killed = Effort()
+    train(killed, range(3))
+    assert not sums
+    state = killed.state_dict()
+    assert state == killed.state_dict() | {"seconds": state["seconds"]} and len(sums) == 1
+    train(killed, range(3, 4))  # lost
+    resumed = Effort()
+    resumed.load_state_dict(state)
+    train(resumed, range(3, 4))
+    resumed.on_train_end(nobody, module)
+    tokens = sum(len(entry.mention) + 2 for entry in batches.read(0, 0, items))
+    assert (resumed.items, resumed.tokens) == (2 * items, 2 * tokens) and len(sums) == 2
 
 
 def test_seconds_of_all_parts(monkeypatch: pytest.MonkeyPatch):
