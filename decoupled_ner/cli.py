@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from enum import StrEnum
-from itertools import chain, islice, tee
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from decoupled_ner.cli_chain import run_all
 from decoupled_ner.cli_compare import compare
 from decoupled_ner.cli_distant import distant_app
 from decoupled_ner.cli_gazetteer import AsJson, gazetteer_app, show
 from decoupled_ner.cli_material import augment, embeddings_app
+from decoupled_ner.cli_predict import evaluate, explain, load_decoupled, predict
 from decoupled_ner.cli_pretrain import (
     LIGHTNING,
     EncoderOption,
@@ -27,11 +24,7 @@ from decoupled_ner.cli_pretrain import (
     training_run,
 )
 from decoupled_ner.cli_proposer import proposer
-from decoupled_ner.types import InputError, Sentence
-
-if TYPE_CHECKING:
-    from decoupled_ner.inference.model import DecoupledNER
-    from decoupled_ner.inference.recognizer import Recognizer
+from decoupled_ner.types import InputError
 
 app = typer.Typer(
     help="Named entity recognition with few labels, many dictionaries and much raw text.",
@@ -51,15 +44,9 @@ app.command()(augment)
 app.command(context_settings=LIGHTNING)(compare)
 app.command("all")(run_all)
 app.command(context_settings=LIGHTNING)(proposer)
-
-
-class Output(StrEnum):
-    """What ``predict`` writes."""
-
-    jsonl = "jsonl"
-    conll = "conll"
-    html = "html"
-    terminal = "terminal"
+app.command()(predict)
+app.command()(explain)
+app.command()(evaluate)
 
 
 @app.command(context_settings=LIGHTNING)
@@ -115,101 +102,6 @@ def tagger(
     train_tagger(model, dataset, run, init)
 
 
-@app.command()
-def predict(
-    inputs: Annotated[
-        list[Path] | None, typer.Argument(help="Text files, a sentence a line; '-' for stdin.")
-    ] = None,
-    model: Annotated[
-        str | None, typer.Option(help="Directory or hub id; by default the one trained last.")
-    ] = None,
-    text: Annotated[list[str] | None, typer.Option(help="A sentence; may be repeated.")] = None,
-    dataset: Annotated[str | None, typer.Option(help="Sentences of this data set's test.")] = None,
-    limit: Annotated[int | None, typer.Option(min=0, help="Only so many sentences.")] = None,
-    output_format: Annotated[Output, typer.Option("--format")] = Output.jsonl,
-    output: Annotated[Path | None, typer.Option(help="A file; by default standard output.")] = None,
-    dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16.")] = "float32",
-) -> None:
-    """Find the entities of sentences."""
-    from decoupled_ner.data.conll import conll_lines
-    from decoupled_ner.data.files import write_lines
-    from decoupled_ner.data.jsonl import sentence_to_json
-    from decoupled_ner.inference.html import highlight_html, highlight_terminal
-    from decoupled_ner.progress import track
-
-    shown = output is not None or not sys.stdout.isatty()  # else the sentences show how far it is
-    lines_read, count = _sentences(inputs or [], text or [], dataset, limit)
-    recognizer = _load_model(model, dtype)
-    sentences = track(
-        _predicted(recognizer, lines_read), "predicting", "sentences", count, shown=shown
-    )
-    if output_format is Output.terminal and output is not None:
-        raise InputError("--format terminal writes to the terminal; for a file take html")
-    if output_format is Output.terminal:
-        for sentence in sentences:
-            Console(soft_wrap=True).print(highlight_terminal(sentence.text, sentence.entities))
-        return
-    lines: Iterator[str]
-    if output_format is Output.html:
-        lines = iter([highlight_html(list(sentences)).removesuffix("\n")])
-    elif output_format is Output.conll:
-        lines = conll_lines(sentences, "BIO")
-    else:
-        lines = (json.dumps(sentence_to_json(s), ensure_ascii=False) for s in sentences)
-    if output is not None:
-        write_lines(lines, output)
-        return
-    for line in lines:
-        print(line)
-
-
-@app.command()
-def explain(
-    text: Annotated[str, typer.Argument(help="One sentence.")],
-    model: Annotated[str | None, typer.Option(help="Directory or hub id.")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Show every candidate of a sentence and what the three classifiers say of it."""
-    from dataclasses import asdict
-
-    from rich.table import Table
-
-    scored = _load_decoupled(model).explain(text)
-    if as_json:
-        print(json.dumps([asdict(candidate) for candidate in scored], ensure_ascii=False))
-        return
-    table = Table("candidate", "at", "label", "global", "mention only", "context only", "sources")
-    for c in scored:
-        best = [_best(view) for view in (c.global_, c.mention, c.context)]
-        table.add_row(c.text, f"{c.start}–{c.end}", c.label, *best, " ".join(c.sources))
-    Console().print(table)
-
-
-@app.command()
-def evaluate(
-    model: Annotated[str, typer.Argument(help="Directory or hub id.")],
-    dataset: Annotated[str, typer.Option(help="Name or path of a data set.")],
-    split: str = "test",
-    html: Annotated[Path | None, typer.Option(help="Write a report page here.")] = None,
-    bootstrap: Annotated[int, typer.Option(help="Resamples for 95% intervals; 0 for none.")] = 1000,
-    dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16.")] = "float32",
-    as_json: AsJson = False,
-) -> None:
-    """Score a model on a data set: by type, by kind of error, seen and unseen mentions."""
-    from decoupled_ner.data.catalog import load_dataset
-    from decoupled_ner.inference.evaluate import render
-    from decoupled_ner.inference.html import write_report
-    from decoupled_ner.inference.measure import measure
-
-    recognizer, data = _load_model(model, dtype), load_dataset(dataset)
-    evaluation, seconds = measure(recognizer, data, split, bootstrap=bootstrap)
-    if html is not None:
-        facts = {"model": model, "dataset": data.name, "split": split}
-        write_report(evaluation, html, facts=facts)
-    facts_json = {"model": model, "dataset": data.name, "split": split, "seconds": seconds}
-    show({**facts_json, **evaluation.to_dict()}, as_json, lambda _: render(evaluation))
-
-
 @data_app.command("report")
 def data_report(
     name: Annotated[str, typer.Argument(help="Name or path of a data set.")],
@@ -249,7 +141,7 @@ def candidates_report(
     from decoupled_ner.locations import dataset_recipe, find_recipe
 
     if model:
-        sentences, union = load_dataset(dataset).split(split), _load_decoupled(model).generator
+        sentences, union = load_dataset(dataset).split(split), load_decoupled(model).generator
     else:
         named = find_recipe("unify", recipe, small=True) if recipe else None
         path = named or dataset_recipe(dataset, small=True)
@@ -269,59 +161,6 @@ def candidates_report(
     if curve is not None:
         add_curve(report, union, sentences, curve)
     show(report, as_json, render_report)
-
-
-def _load_model(name: str | None, dtype: str) -> Recognizer:
-    from decoupled_ner.inference.load import load_model
-
-    if dtype not in ("float32", "bfloat16", "float16"):
-        raise InputError(f"--dtype takes float32, bfloat16 or float16, not {dtype!r}")
-    return load_model(name, dtype=dtype)  # type: ignore[arg-type]
-
-
-def _load_decoupled(name: str | None) -> DecoupledNER:
-    from decoupled_ner.inference.load import load_model
-    from decoupled_ner.inference.model import DecoupledNER
-
-    model = load_model(name)
-    if not isinstance(model, DecoupledNER):
-        raise InputError(f"{name}: a tagger has no candidates; give a decoupled model")
-    return model
-
-
-def _sentences(
-    inputs: list[Path], texts: list[str], dataset: str | None, limit: int | None
-) -> tuple[Iterator[str], int | None]:
-    """The sentences to read (``--text``, a data set's test, files line by line, ``-`` for stdin)
-    and how many they are, where that is known."""
-    from decoupled_ner.data.plain import check_inputs, count_lines, read_lines
-
-    if not inputs and not texts and not dataset:
-        raise InputError("nothing to read: give files, '-' for standard input, or --text")
-    check_inputs(inputs)
-    given = list(texts)
-    if dataset:
-        from decoupled_ner.data.catalog import load_dataset
-
-        given += [sentence.text for sentence in load_dataset(dataset).split("test")]
-    lines = chain(given, chain.from_iterable(read_lines(path) for path in inputs))
-    in_files = count_lines(inputs)
-    count = None if in_files is None else len(given) + in_files
-    if limit is not None:
-        count = limit if count is None else min(count, limit)
-    return islice(lines, limit), count
-
-
-def _predicted(recognizer: Recognizer, lines: Iterable[str]) -> Iterator[Sentence]:
-    """Each line with its entities, in order, as they come."""
-    kept, read = tee(lines)
-    for text, entities in zip(kept, recognizer.predict_stream(read), strict=True):
-        yield Sentence(text, tuple(entities))
-
-
-def _best(distribution: dict[str, float]) -> str:
-    label = max(distribution, key=distribution.__getitem__)
-    return f"{label} {distribution[label]:.2f}"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
