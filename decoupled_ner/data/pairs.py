@@ -84,6 +84,11 @@ class PairEncoder:
         right = self._between(tokens, region.end, len(tokens.text), self.context_budget)
         return self.assemble(mention, left, right)
 
+    def encode_mentions(self, mentions: Sequence[str]) -> list[list[int]]:
+        """The ids of mentions by themselves, N in, N out: those that `encode` gives a region."""
+        tokens = self.tokenize_batch(mentions)
+        return [self.encode(text, Region(0, len(text.text))).mention for text in tokens]
+
     def encode_plainly(self, text: str, region: Region) -> Pair:
         """``encode`` by tokenising mention, left and right each by itself: slow and obvious."""
         parts = (text[region.start : region.end], text[: region.start], text[region.end :])

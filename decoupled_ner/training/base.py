@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from decoupled_ner.inference.compute import DType
 from decoupled_ner.inference.model import DecoupledNER
 from decoupled_ner.inference.tagger import Tagger
-from decoupled_ner.training.data import EvaluationBatch, SentenceData
 from decoupled_ner.training.datamodule import TrainingData
 from decoupled_ner.training.metric import SpanF1
+from decoupled_ner.training.sentence_data import EvaluationBatch, SentenceData
 from decoupled_ner.types import Entity
 
 

@@ -21,9 +21,10 @@ from decoupled_ner.models.encoder import is_small, load_encoder_config
 from decoupled_ner.training.base import BaseTraining, EncoderTraining
 from decoupled_ner.training.cli import TrainingCLI
 from decoupled_ner.training.curves import write_curves
-from decoupled_ner.training.data import SentenceData, UnifiedData
+from decoupled_ner.training.data import UnifiedData
 from decoupled_ner.training.datamodule import TrainingData
 from decoupled_ner.training.runs import dataset_slug, environment, run_folder, write_json
+from decoupled_ner.training.sentence_data import SentenceData
 from decoupled_ner.training.starts import Start, resolve_start
 from decoupled_ner.training.tagger import TaggerData, TaggerTraining
 from decoupled_ner.training.unified import UnifiedTraining

@@ -31,7 +31,7 @@ from decoupled_ner.models.stage1 import MentionModel
 from decoupled_ner.training.batches import StreamBatches
 from decoupled_ner.training.datamodule import TrainingData, evaluation_loader
 from decoupled_ner.training.stage1 import StageOneTraining
-from decoupled_ner.types import InputError, Region
+from decoupled_ner.types import InputError
 
 #: The gazetteer of the dictionaries that the project ships.
 SEED = "seed"
@@ -185,8 +185,7 @@ class MentionBatches(StreamBatches):
         return len(item.mention)
 
     def collate(self, items: Sequence[MentionLabel]) -> MentionBatch:
-        texts = self.encoder.tokenize_batch([item.mention for item in items])
-        mentions = [self.encoder.encode(t, Region(0, len(t.text))).mention for t in texts]
+        mentions = self.encoder.encode_mentions([item.mention for item in items])
         ids, mask = pad_ids(mentions, self.encoder.pad)
         return MentionBatch(ids, mask, torch.tensor([item.label for item in items]))
 

@@ -16,9 +16,9 @@ from decoupled_ner.inference.regions import gold_scores
 from decoupled_ner.models.proposer import ProposerConfig, ProposerModel
 from decoupled_ner.models.proposer_inputs import ProposerInputs, build_proposer
 from decoupled_ner.training.base import BaseTraining
-from decoupled_ner.training.data import EvaluationBatch, SentenceData
 from decoupled_ner.training.metric import RecallAtBudget
 from decoupled_ner.training.sentence_batches import GoldWindow, WindowBatches, gold_windows
+from decoupled_ner.training.sentence_data import EvaluationBatch, SentenceData
 from decoupled_ner.types import InputError, Sentence
 
 #: The budgets that get a threshold, in candidates a sentence.

@@ -117,8 +117,7 @@ class PairBatches(EpochBatches):
         pair = self.encoder.encode(self.texts[item.sentence], item.region)
         if item.mention is None:
             return pair
-        other = self.encoder.tokenize(item.mention)
-        mention = self.encoder.encode(other, Region(0, len(other.text))).mention
+        [mention] = self.encoder.encode_mentions([item.mention])
         return pair._replace(mention=mention)
 
     def __getitem__(self, key: tuple[int, int]) -> PairBatch:

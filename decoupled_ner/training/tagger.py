@@ -17,7 +17,7 @@ from decoupled_ner.models.tagger_builder import TaggerRecipe, build_tagger
 from decoupled_ner.models.tagger_inputs import TaggerInputs
 from decoupled_ner.training.base import EncoderTraining
 from decoupled_ner.training.batches import EpochBatches
-from decoupled_ner.training.data import EvaluationBatch, SentenceData
+from decoupled_ner.training.sentence_data import EvaluationBatch, SentenceData
 from decoupled_ner.types import Entity
 
 

@@ -24,8 +24,9 @@ from decoupled_ner.models.decoupled import (
 )
 from decoupled_ner.models.encoder import load_encoder, load_encoder_config, load_tokenizer
 from decoupled_ner.training.base import EncoderTraining
-from decoupled_ner.training.data import EvaluationBatch, UnifiedData
+from decoupled_ner.training.data import UnifiedData
 from decoupled_ner.training.joint import JointProposer, OwnCandidates, own_candidates
+from decoupled_ner.training.sentence_data import EvaluationBatch
 from decoupled_ner.types import Entity, InputError
 
 ClassWeights = Literal["none", "balanced"]

@@ -11,7 +11,8 @@ from decoupled_ner.data.distant import label_texts
 from decoupled_ner.data.extra import ExtraTraining, extra_sentences
 from decoupled_ner.data.jsonl import write_jsonl
 from decoupled_ner.gazetteer import Entry, Gazetteer
-from decoupled_ner.training.data import SentenceData, UnifiedData
+from decoupled_ner.training.data import UnifiedData
+from decoupled_ner.training.sentence_data import SentenceData
 from decoupled_ner.training.tagger import TaggerData
 from decoupled_ner.types import InputError, Sentence, entity_at
 

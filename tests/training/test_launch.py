@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,9 @@ def test_files_of_the_users_own(
         launch.unify(name, Run("zh-small"))
     configs = [Path(arguments[0].removeprefix("--config=")).name for _, arguments in launched]
     assert configs == ["demo-small.yaml"] * 3 + ["letters.yaml"]
-    assert {run.parts[-3] for run, _ in launched} == {"letters"}
+    *of_path, of_recipe = [run.parts[-3] for run, _ in launched]
+    assert len(set(of_path)) == 1 and re.fullmatch("letters-[0-9a-f]{8}", of_path[0])
+    assert of_recipe == "letters"
     assert f"--data.dataset={tmp_path / 'letters'}?format=conll" in launched[1][1]
     assert not any(argument.startswith("--data.dataset") for argument in launched[3][1])
 

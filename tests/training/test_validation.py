@@ -14,7 +14,8 @@ from decoupled_ner.candidates import NGrams
 from decoupled_ner.data.catalog import load_dataset
 from decoupled_ner.data.jsonl import write_jsonl
 from decoupled_ner.metrics import Counts, count_array, scores
-from decoupled_ner.training.data import EVALUATION_SENTENCES, EvaluationBatch, UnifiedData
+from decoupled_ner.training.data import UnifiedData
+from decoupled_ner.training.sentence_data import EVALUATION_SENTENCES, EvaluationBatch
 from decoupled_ner.training.unified import UnifiedTraining
 from decoupled_ner.types import Sentence
 from training.tiny import Run

@@ -1,0 +1,101 @@
+"""Annotated sentences for training, and the same end-to-end test for every system."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+from pytorch_lightning.utilities import rank_zero_only
+from torch.utils.data import DataLoader
+
+from decoupled_ner.data.catalog import Dataset, load_dataset
+from decoupled_ner.data.extra import ExtraTraining, extra_sentences
+from decoupled_ner.training.datamodule import TrainingData
+from decoupled_ner.types import Candidate, Sentence
+
+EVALUATION_SENTENCES = 32
+NO_EXTRA = ExtraTraining()
+
+
+class EvaluationBatch:
+    """Gold sentences, and what the generators propose on each. No tuple or dataclass, which
+    Lightning would look into for tensors to move."""
+
+    def __init__(
+        self, sentences: Sequence[Sentence], candidates: Sequence[Sequence[Candidate]]
+    ) -> None:
+        self.sentences, self.candidates = sentences, candidates
+
+
+class SentenceData(TrainingData):
+    """Sentences of a data set, cut into training batches by a subclass; dev as they are.
+
+    Args:
+        dataset: name or path, as ``decoupled_ner.data.catalog.load_dataset`` takes it.
+        encoder: hub id or directory, for its tokenizer.
+        fit_on: the split to train on; ``train+dev`` once epochs and settings are chosen.
+        train_sentences: only so many training sentences, always the same ones.
+        extra: what is added to the split that is trained on.
+        batch_size, num_workers, seed: as in :class:`TrainingData`.
+    """
+
+    def __init__(
+        self,
+        dataset: str,
+        encoder: str,
+        fit_on: str = "train",
+        train_sentences: int | None = None,
+        extra: ExtraTraining = NO_EXTRA,
+        batch_size: int = 32,
+        num_workers: int = 0,
+        seed: int = 1,
+    ) -> None:
+        super().__init__(encoder, batch_size, num_workers, seed)
+        self.data: Dataset = load_dataset(dataset, train_sentences=train_sentences)
+        self.fit_on, self.extra = fit_on, extra
+        self.labels = list(self.data.labels.names)
+
+    @cached_property
+    def training_sentences(self) -> tuple[Sentence, ...]:
+        """The split that is trained on, and behind it what `extra` adds."""
+        gold = self.data.split(self.fit_on)
+        if self.extra == NO_EXTRA:
+            return gold
+        added, left_out = extra_sentences(self.extra, gold, self.labels[1:], self.seed)
+        if rank_zero_only.rank == 0:  # type: ignore[attr-defined]
+            print(
+                f"extra training sentences: {len(added)}"
+                + f", {left_out} left out for types that {self.data.name} lacks" * bool(left_out),
+                flush=True,
+            )
+        return (*gold, *added)
+
+    @property
+    def validates(self) -> bool:
+        return "dev" in self.data.splits and "dev" not in self.fit_on
+
+    def evaluation_candidates(self, sentences: Sequence[Sentence]) -> list[list[Candidate]]:
+        """What prediction will score; a tagger needs none."""
+        return [[] for _ in sentences]
+
+    def val_dataloader(self) -> DataLoader[EvaluationBatch] | list[Any]:
+        """Each rank's share of dev; none is repeated, so dev F1 is exact under DDP. All ranks have
+        as many batches, if need be without a sentence: Lightning stops a rank that has none, and
+        the others would wait for it in DDP's broadcasts and in the metric."""
+        trainer = self.trainer
+        assert trainer is not None
+        if "dev" not in self.data.splits:
+            return []
+        sentences = self.data.split("dev")
+        share = sentences[trainer.global_rank :: trainer.world_size]
+        largest_share = math.ceil(len(sentences) / trainer.world_size)
+        candidates = self.evaluation_candidates(share)
+        parts = [
+            EvaluationBatch(
+                share[i : i + EVALUATION_SENTENCES], candidates[i : i + EVALUATION_SENTENCES]
+            )
+            for i in range(0, largest_share, EVALUATION_SENTENCES)
+        ]
+        return DataLoader(parts, batch_size=None)  # type: ignore[arg-type]
