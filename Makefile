@@ -54,13 +54,13 @@ augment: setup ## copies of training sentences with other words: DATASET=weibo t
 	$(BIN)/decoupled-ner augment --dataset $(DATASET) --encoder $(ENCODER) --seed $(SEED) --output runs/augmented/$(subst :,-,$(DATASET)).jsonl $(ARGS)
 
 embeddings: setup ## static vectors and the lexicon for SoftLexicon, to runs/embeddings: TEXT=news.txt
-	$(BIN)/decoupled-ner embeddings train --text $(TEXT) --seed $(SEED) $(ARGS)
+	$(BIN)/decoupled-ner embeddings train $(foreach file,$(TEXT),--text $(file)) --seed $(SEED) $(ARGS)
 
 gazetteers: setup ## build runs/gazetteer from the seed dictionaries, or from SOURCES=file.yaml
-	$(BIN)/decoupled-ner gazetteer build $(if $(SOURCES),--sources $(SOURCES))
+	$(BIN)/decoupled-ner gazetteer build $(if $(SOURCES),--sources $(SOURCES)) $(ARGS)
 
 distant: setup ## label raw text with runs/gazetteer: TEXT=news.txt DISTANT=runs/distant
-	$(BIN)/decoupled-ner distant label --text $(TEXT) --gazetteer runs/gazetteer --output $(DISTANT)
+	$(BIN)/decoupled-ner distant label $(foreach file,$(TEXT),--text $(file)) --gazetteer runs/gazetteer --output $(DISTANT) $(ARGS)
 
 pretrain-encoder: setup ## an encoder from raw text: TEXT='a.txt b.txt.xz' RECIPE=small, or one that goes on: START=zh-small RECIPE=adapt
 	$(BIN)/decoupled-ner pretrain encoder $(RECIPE) $(foreach file,$(TEXT),--text $(file)) $(if $(START),--encoder $(START)) --seed $(SEED) $(ARGS)

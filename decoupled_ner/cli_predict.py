@@ -35,7 +35,8 @@ def predict(
         list[Path] | None, typer.Argument(help="Text files, a sentence a line; '-' for stdin.")
     ] = None,
     model: Annotated[
-        str | None, typer.Option(help="Directory or hub id; by default the one trained last.")
+        str | None,
+        typer.Option(help="Directory or hub id; by default the decoupled model trained last."),
     ] = None,
     text: Annotated[list[str] | None, typer.Option(help="A sentence; may be repeated.")] = None,
     dataset: Annotated[str | None, typer.Option(help="Sentences of this data set's test.")] = None,
