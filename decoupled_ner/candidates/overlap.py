@@ -34,7 +34,7 @@ def resolve(
         InputError: there is no such policy.
     """
     if policy not in _POLICIES:
-        raise InputError(f"no overlap policy {policy!r}; choose one of {', '.join(_POLICIES)}")
+        raise InputError(f"no overlap policy {policy!r}; choose one of {', '.join(POLICIES)}")
     weigh = weight or evidence
     by_region: dict[tuple[int, int], Entity] = {}
     for entity in sorted(entities, key=lambda e: (-weigh(e), e.label)):
@@ -112,3 +112,6 @@ _POLICIES: dict[str, Callable[[list[Entity], Weight], list[Entity]]] = {
     "outermost": _outermost,
     "nested": _nested,
 }
+
+#: The names of all policies.
+POLICIES = tuple(_POLICIES)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import PreTrainedConfig, PreTrainedModel
 
+from decoupled_ner.candidates.overlap import POLICIES
 from decoupled_ner.models.encoder import encoder_from_config
 from decoupled_ner.models.proposer import ProposerConfig, ProposerModel
 from decoupled_ner.types import InputError
@@ -90,6 +91,7 @@ class DecoupledModel(PreTrainedModel):
 
     def __init__(self, config: DecoupledConfig) -> None:
         super().__init__(config)
+        _check(config)
         longest = max(config.max_mention_tokens, config.max_context_tokens)
         positions = config.encoder.get("max_position_embeddings", longest)
         if "roberta" in config.encoder["model_type"]:
@@ -120,9 +122,15 @@ class DecoupledModel(PreTrainedModel):
         """A model with fresh classifiers on pre-trained encoders; ``context`` only where the two
         are not shared."""
         model = cls(config)
-        model.mention_encoder.load_state_dict(mention.state_dict())
-        if model.context_encoder is not None:
-            model.context_encoder.load_state_dict((context or mention).state_dict())
+        try:
+            model.mention_encoder.load_state_dict(mention.state_dict())
+            if model.context_encoder is not None:
+                model.context_encoder.load_state_dict((context or mention).state_dict())
+        except RuntimeError as error:  # torch names every weight that does not fit
+            raise InputError(
+                "the encoders of mentions and contexts differ in architecture or sizes: give two"
+                " that began as one"
+            ) from error
         return model
 
     def add_proposer(self, settings: dict[str, Any], words: dict[str, list[str]]) -> ProposerModel:
@@ -178,6 +186,23 @@ class DecoupledModel(PreTrainedModel):
             loss = unified_loss(output, labels, self.config.alpha, self.config.beta)
             output = output._replace(loss=loss.total / loss.weight)
         return output
+
+
+def _check(config: DecoupledConfig) -> None:
+    """Raise an InputError where a setting is out of its range."""
+    if config.overlap not in POLICIES:
+        raise InputError(
+            f"no overlap policy {config.overlap!r}; choose one of {', '.join(POLICIES)}"
+        )
+    for name in ("alpha", "beta", "dropout"):
+        if not 0 <= getattr(config, name) <= 1:
+            raise InputError(f"{name}={getattr(config, name)} must be in [0, 1]")
+    # [CLS] and [SEP], with a token between them; a context has its [MASK] too.
+    if config.max_mention_tokens < 3 or config.max_context_tokens < 4:
+        raise InputError(
+            f"max_mention_tokens={config.max_mention_tokens} must be at least 3,"
+            f" max_context_tokens={config.max_context_tokens} at least 4: special tokens count"
+        )
 
 
 def unified_loss(

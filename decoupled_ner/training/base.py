@@ -16,7 +16,7 @@ from decoupled_ner.inference.tagger import Tagger
 from decoupled_ner.training.datamodule import TrainingData
 from decoupled_ner.training.metric import SpanF1
 from decoupled_ner.training.sentence_data import EvaluationBatch, SentenceData
-from decoupled_ner.types import Entity
+from decoupled_ner.types import Entity, InputError
 
 
 class BaseTraining(pl.LightningModule, ABC):
@@ -28,6 +28,9 @@ class BaseTraining(pl.LightningModule, ABC):
         weight_decay: of AdamW.
         warmup: share of all steps in which the rate rises from 0.
         seed: of dropout.
+
+    Raises:
+        InputError: a setting is out of its range.
     """
 
     #: AdamW's further settings.
@@ -37,6 +40,11 @@ class BaseTraining(pl.LightningModule, ABC):
 
     def __init__(self, lr: float, weight_decay: float, warmup: float, seed: int) -> None:
         super().__init__()
+        if not (lr >= 0 and weight_decay >= 0 and 0 <= warmup <= 1):
+            raise InputError(
+                f"lr={lr} and weight_decay={weight_decay} must not be below 0, warmup={warmup} must"
+                " be in [0, 1]"
+            )
         self.lr, self.weight_decay, self.warmup, self.seed = lr, weight_decay, warmup, seed
 
     @property

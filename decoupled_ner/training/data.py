@@ -54,7 +54,8 @@ class UnifiedData(SentenceData):
     Entities that a jointly trained proposer can't propose are counted in ``lost_entities``.
 
     Raises:
-        InputError: a generator of ``candidates`` can't be saved in a model, or no such data set.
+        InputError: a generator of ``candidates`` can't be saved in a model, no such data set, or a
+            setting is out of its range.
     """
 
     lost_entities = 0
@@ -84,6 +85,8 @@ class UnifiedData(SentenceData):
         super().__init__(
             dataset, encoder, fit_on, train_sentences, extra, batch_size, num_workers, seed
         )
+        if negatives_per_positive is not None and negatives_per_positive < 0:
+            raise InputError(f"negatives_per_positive={negatives_per_positive} must not be below 0")
         self.candidates = Union.of(candidates)
         if train_mentions:
             self.candidates = with_mentions_of(self.candidates, self.data.split(fit_on))

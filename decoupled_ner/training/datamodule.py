@@ -10,6 +10,7 @@ import pytorch_lightning as pl
 from torch.utils.data import DataLoader
 
 from decoupled_ner.training.batches import Batches, ResumableLoader
+from decoupled_ner.types import InputError
 
 
 class TrainingData(pl.LightningDataModule, ABC):
@@ -22,12 +23,19 @@ class TrainingData(pl.LightningDataModule, ABC):
         batch_size: items a step over all processes (and, with accumulation, a part of a step).
         num_workers: processes that make training batches ahead of the model.
         seed: of what is random in the data.
+
+    Raises:
+        InputError: a setting is out of its range.
     """
 
     labels: list[str]
 
     def __init__(self, encoder: str, batch_size: int, num_workers: int, seed: int) -> None:
         super().__init__()
+        if batch_size < 1 or num_workers < 0:
+            raise InputError(
+                f"batch_size={batch_size} must be at least 1, num_workers={num_workers} at least 0"
+            )
         self.encoder = encoder
         self.batch_size, self.num_workers, self.seed = batch_size, num_workers, seed
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 import yaml
+from lightning_fabric.utilities.exceptions import MisconfigurationException
 from rich.console import Console
 
 from decoupled_ner.data.catalog import is_dataset
@@ -186,9 +187,11 @@ def train(
     print(f"{system}: {arguments[0][2:]}, encoder {run.encoder}{said}, run {folder}", flush=True)
     resuming = ["--ckpt_path=last"] if run.resume else []
     seed = f"--seed_everything={run.seed}"
-    cli = cli_class(
-        model_class, data_class, folder, [*arguments, seed, *resuming, *run.arguments], run.resume
-    )
+    given = [*arguments, seed, *resuming, *run.arguments]
+    try:
+        cli = cli_class(model_class, data_class, folder, given, run.resume)
+    except MisconfigurationException as error:  # no such device here, say
+        raise InputError(" ".join(str(error).split())) from error
     if not cli.trainer.is_global_zero:
         return None
     if cli.selects_on_dev and cli.best.best_model_path:  # none where the run ended before dev
@@ -212,7 +215,8 @@ def train(
 
 
 def finish_recognizer(cli: TrainingCLI, folder: Path, record: dict[str, Any]) -> None:
-    """Save the model, score it on test, and write what the run was."""
+    """Save the model, score it on test (on dev where there is no test), and write what the run
+    was."""
     module, data = cli.model, cli.datamodule
     assert isinstance(module, EncoderTraining) and isinstance(data, SentenceData)
     bf16 = str(cli.trainer.precision).startswith("bf16")
@@ -231,14 +235,18 @@ def finish_recognizer(cli: TrainingCLI, folder: Path, record: dict[str, Any]) ->
         "dtype": dtype,
         "checksums": dict(data.data.checksums),
     }
-    if "test" in data.data.splits:
-        evaluation, predict_seconds = measure(recognizer, data.data, trained_on=trained_on)
-        facts = {"model": str(folder / "model"), "dataset": data.data.name, "split": "test"}
+    split = "test" if "test" in data.data.splits else "dev" if data.validates else None
+    if split:
+        evaluation, predict_seconds = measure(
+            recognizer, data.data, split=split, trained_on=trained_on
+        )
+        facts = {"model": str(folder / "model"), "dataset": data.data.name, "split": split}
         write_report(evaluation, folder / "report.html", facts=facts)
         Console().print(render(evaluation))
         scores = evaluation.to_dict()
         scores.pop("examples")  # the data set's own text; report.html shows it
-        record |= {"split": "test", "predict_seconds": predict_seconds, **scores}
+        record |= {"split": split, "predict_seconds": predict_seconds, **scores}
+        print(f"{data.data.name}, {split}: report {folder / 'report.html'}")
     write_curves(folder)
     write_json(folder / "result.json", record)
-    print(f"model {folder / 'model'}, report {folder / 'report.html'}")
+    print(f"model {folder / 'model'}")

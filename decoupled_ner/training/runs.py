@@ -19,6 +19,7 @@ from pytorch_lightning.utilities import rank_zero_only
 
 from decoupled_ner.data.catalog import DATASETS
 from decoupled_ner.locations import runs_folder
+from decoupled_ner.types import InputError
 
 _PACKAGE = Path(__file__).parents[1]
 _PROJECT = "decoupled-ner"
@@ -54,12 +55,21 @@ def _place_slug(path: str, unnamed: str) -> str:
 
 def prepare_run(folder: Path, resume: bool) -> None:
     """Make the run's folder. What an earlier run left there is moved aside, never overwritten,
-    unless this run resumes it. Under DDP only the first process does anything."""
+    unless this run resumes it. Under DDP only the first process does anything.
+
+    Raises:
+        InputError: nothing can be written there.
+    """
     if rank_zero_only.rank or resume:  # type: ignore[attr-defined]
         return
-    if folder.exists() and any(folder.iterdir()):
-        folder.rename(folder.with_name(f"{folder.name}~{time.strftime('%Y%m%d-%H%M%S')}"))
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        if folder.exists() and any(folder.iterdir()):
+            folder.rename(folder.with_name(f"{folder.name}~{time.strftime('%Y%m%d-%H%M%S')}"))
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"{folder}: can't be written ({error.strerror}); DECOUPLED_NER_RUNS names another place"
+        ) from error
 
 
 def environment() -> dict[str, Any]:

@@ -51,8 +51,15 @@ def test_an_earlier_run_is_kept(tiny_run: Run):
 def test_resuming_after_a_kill_gives_the_same_weights(
     tiny_run: Run, same_weights: Callable[[Path, Path, float], None]
 ):
-    whole = tiny_run.run("whole", LAST)
-    process = tiny_run.start("killed", LAST, "--trainer.max_epochs=2", "--data.num_workers=0")
+    # all that a run carries from step to step and from epoch to epoch
+    settings = (
+        "--model.dropout=0.2",
+        "--model.encoder_dropout=0.2",
+        "--model.class_weights=balanced",
+        "--model.outside_bias=f1",
+    )
+    whole = tiny_run.run("whole", *settings)
+    process = tiny_run.start("killed", *settings, "--trainer.max_epochs=2")
     checkpoint = tiny_run.result("killed") / "checkpoints" / "last.ckpt"
     deadline = time.monotonic() + 120
     while not checkpoint.exists() and process.poll() is None and time.monotonic() < deadline:
@@ -60,16 +67,19 @@ def test_resuming_after_a_kill_gives_the_same_weights(
     process.send_signal(signal.SIGKILL)
     process.communicate()
     assert not (tiny_run.result("killed") / "model").exists(), "killed too late to show anything"
-    resumed = tiny_run.run("killed", LAST, "--ckpt_path", "last")
+    resumed = tiny_run.run("killed", *settings, "--ckpt_path", "last")
     same_weights(whole, resumed, 0.0)
     first, second = (json.loads((run / "result.json").read_text()) for run in (whole, resumed))
     for name in ("steps", "items_seen", "tokens_seen"):
         assert first[name] == second[name] > 0
+    for name in ("dev_f1", "outside_bias", "overall"):
+        assert first[name] == second[name]
 
 
 def test_two_processes_equal_one(tiny_run: Run, same_weights: Callable[[Path, Path, float], None]):
-    one = tiny_run.run("one", LAST)
-    two = tiny_run.run("two", LAST, "--trainer.devices=2", "--trainer.accelerator=cpu")
+    settings = (LAST, "--model.class_weights=balanced")
+    one = tiny_run.run("one", *settings)
+    two = tiny_run.run("two", *settings, "--trainer.devices=2", "--trainer.accelerator=cpu")
     same_weights(one, two, 2e-4)
     first, second = (json.loads((run / "result.json").read_text()) for run in (one, two))
     assert first["overall"]["f1"] == pytest.approx(second["overall"]["f1"], abs=0.02)
@@ -78,11 +88,32 @@ def test_two_processes_equal_one(tiny_run: Run, same_weights: Callable[[Path, Pa
 
 def test_a_wrong_setting_leaves_the_earlier_run_alone(tiny_run: Run):
     folder = tiny_run.run("runs", "--trainer.max_epochs=1")
-    process = tiny_run.start("runs", "--model.lrr=1")
-    process.communicate(timeout=120)
+    for wrong, said in (
+        ("--model.lrr=1", "lrr"),
+        ("--data.batch_size=0", "error: batch_size=0 must be at least 1"),
+        ("--trainer.devices=0", "error: "),
+    ):
+        output, _ = (process := tiny_run.start("runs", wrong)).communicate(timeout=120)
+        assert process.returncode == 2
+        assert said in output and "Traceback" not in output
+        assert (folder / "model" / "config.json").is_file()
+        assert [path.name for path in folder.parent.iterdir()] == ["seed-1"]
+
+
+def test_where_nothing_can_be_written_is_one_line(tiny_run: Run):
+    (tiny_run.folder / "file").touch()
+    process = tiny_run.start("file/runs", "--trainer.max_epochs=1")
+    output, _ = process.communicate(timeout=120)
     assert process.returncode == 2
-    assert (folder / "model" / "config.json").is_file()
-    assert [path.name for path in folder.parent.iterdir()] == ["seed-1"]
+    assert "error: " in output and "can't be written" in output and "Traceback" not in output
+
+
+def test_data_without_a_test_split_is_scored_on_dev(tiny_run: Run):
+    (tiny_run.folder / "data" / "test.jsonl").unlink(missing_ok=True)
+    folder = tiny_run.run("runs", "--trainer.max_epochs=1", "--data.fit_on=train")
+    result = json.loads((folder / "result.json").read_text())
+    assert result["split"] == "dev" and result["overall"]["f1"] == pytest.approx(result["dev_f1"])
+    assert (folder / "report.html").is_file()
 
 
 def test_nothing_to_resume_is_one_line(tiny_run: Run):

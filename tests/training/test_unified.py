@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import pytorch_lightning as pl
@@ -16,7 +17,7 @@ from decoupled_ner.data.jsonl import write_jsonl
 from decoupled_ner.training.base import EncoderTraining, warmup_linear
 from decoupled_ner.training.data import UnifiedData
 from decoupled_ner.training.unified import UnifiedTraining, f1_bias
-from decoupled_ner.types import Region, entity_at
+from decoupled_ner.types import InputError, Region, entity_at
 
 
 def modules(
@@ -138,6 +139,57 @@ def test_the_bias_follows_the_f1_of_the_epoch_before(
     fresh.load_state_dict(model.state_dict())
     fresh.trainer = model.trainer
     assert fresh.recognizer().config.outside_bias == pytest.approx(expected[-1])
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"overlap": "bogus"}, "no overlap policy 'bogus'; choose one of best, outermost, nested"),
+        ({"alpha": 7.0}, r"alpha=7.0 must be in \[0, 1\]"),
+        ({"beta": -0.1}, r"beta=-0.1 must be in"),
+        ({"dropout": 1.5}, r"dropout=1.5 must be in"),
+        ({"max_mention_tokens": 2}, "max_mention_tokens=2 must be at least 3"),
+        ({"max_context_tokens": 3}, "max_context_tokens=3 at least 4"),
+        ({"lr": -1.0}, "lr=-1.0 and weight_decay=0.01 must not be below 0"),
+        ({"warmup": 2.0}, r"warmup=2.0 must be in \[0, 1\]"),
+    ],
+)
+def test_settings_out_of_range_are_told_at_once(
+    settings: dict[str, Any], message: str, tiny_encoder: str
+):
+    with pytest.raises(InputError, match=message):
+        UnifiedTraining(tiny_encoder, ["O", "PER"], **settings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"batch_size": 0}, "batch_size=0 must be at least 1"),
+        ({"num_workers": -1}, "num_workers=-1 at least 0"),
+        ({"negatives_per_positive": -1.0}, "negatives_per_positive=-1.0 must not be below 0"),
+    ],
+)
+def test_data_settings_out_of_range_are_told_at_once(
+    settings: dict[str, Any],
+    message: str,
+    two_sentences: list[Sentence],
+    tmp_path: Path,
+    tiny_encoder: str,
+):
+    write_jsonl(two_sentences, tmp_path / "train.jsonl")
+    with pytest.raises(InputError, match=message):
+        UnifiedData(str(tmp_path), tiny_encoder, NGrams(), **settings)
+
+
+def test_early_stopping_ends_a_run_that_learns_nothing(
+    two_sentences: list[Sentence], tmp_path: Path, tiny_encoder: str
+):
+    model, data = modules(two_sentences, tmp_path, tiny_encoder)
+    model.lr = 0.0
+    stop = pl.callbacks.EarlyStopping("dev/f1", mode="max", patience=2)
+    training = trainer(tmp_path, 9, callbacks=[stop])
+    training.fit(model, data)
+    assert training.current_epoch == 3
 
 
 def test_every_epoch_has_all_positives_and_new_negatives(
