@@ -8,7 +8,8 @@ Columns are separated by tabs or, where a line has none, by spaces. Two kinds of
 Four characters would break the layout and are escaped as whole tokens when written: line feed,
 carriage return, tab and U+FEFF as ``\\n``, ``\\r``, ``\\t`` and ``\\ufeff``. Everything else, with
 spaces and backslashes, is written as it is. What the format can't hold (overlapping entities, an
-empty text, entity borders inside a token) is an error; only scores and sentence ids are left out.
+empty text, entity borders inside a token, a label with a tab, a line break or white space around
+it) is an error; only scores and sentence ids are left out.
 """
 
 from __future__ import annotations
@@ -18,8 +19,17 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Literal
 
-from decoupled_ner.data.files import Parsed, located, numbered_lines, write_lines
-from decoupled_ner.labels import OUTSIDE, Scheme, Span, decode_tags, encode_tags, guess_scheme
+from decoupled_ner.data.files import Parsed, located, numbered_lines, of_sentence, write_lines
+from decoupled_ner.labels import (
+    OUTSIDE,
+    SCHEMES,
+    Scheme,
+    Span,
+    checked_type,
+    decode_tags,
+    encode_tags,
+    guess_scheme,
+)
 from decoupled_ner.types import InputError, Sentence, entity_at
 
 _ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t", "\ufeff": "\\ufeff"}
@@ -124,10 +134,28 @@ def _without_indices(path: Path, first: int, tokens: list[str]) -> list[str]:
 
 
 def _guess(path: Path, blocks: list[_Block]) -> Scheme:
+    possible, known = list(SCHEMES), set()
+    for line, _, tags in blocks:
+        for number, tag in enumerate(tags, start=line):
+            if tag in known:
+                continue
+            known.add(tag)
+            fitting = [scheme for scheme in possible if _has(scheme, tag)]
+            if not fitting:
+                raise InputError(
+                    f"{path}:{number}: {tag!r} is no tag of {', '.join(possible)}, and the tags"
+                    " before it fit nothing else; write the file in one scheme"
+                )
+            possible = fitting
+    return guess_scheme([tags for _, _, tags in blocks])
+
+
+def _has(scheme: Scheme, tag: str) -> bool:
     try:
-        return guess_scheme([tags for _, _, tags in blocks])
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from error
+        decode_tags([tag], scheme)
+    except InputError:
+        return False
+    return True
 
 
 def _decode(tags: list[str], scheme: Scheme) -> tuple[list[Span], int]:
@@ -168,10 +196,9 @@ def conll_lines(
 ) -> Iterator[str]:
     """The lines that `write_conll` writes."""
     for index, sentence in enumerate(sentences):
-        try:
-            yield from _sentence_lines(sentence, scheme, joiner)
-        except InputError as error:
-            raise InputError(f"sentence {sentence.id or index}: {error}") from error
+        with of_sentence(sentence, index):
+            lines = _sentence_lines(sentence, scheme, joiner)
+        yield from lines
         yield ""
 
 
@@ -188,11 +215,20 @@ def _sentence_lines(sentence: Sentence, scheme: Scheme, joiner: str) -> list[str
         position += len(joiner)
     spans: list[Span] = []
     for entity in sentence.entities:
+        _check_label(entity.label)
         if entity.start not in starts or entity.end not in ends:
             raise InputError(f"entity {entity.text!r} begins or ends inside a token")
         spans.append((starts[entity.start], ends[entity.end], entity.label))
     tags = encode_tags(spans, len(tokens), scheme)
     return [f"{_ESCAPES.get(t, t)}\t{tag}" for t, tag in zip(tokens, tags, strict=True)]
+
+
+def _check_label(label: str) -> None:
+    checked_type(label)
+    if label != label.strip() or any(char in label for char in "\t\n\r"):
+        raise InputError(
+            f"CoNLL can't hold the label {label!r}: a tab, a line break or white space around it"
+        )
 
 
 def _check_token(token: str) -> None:

@@ -80,6 +80,15 @@ def located(path: Path | str, line: int) -> Iterator[None]:
         raise InputError(f"{path}:{line}: {error}") from error
 
 
+@contextmanager
+def of_sentence(sentence: Sentence, index: int) -> Iterator[None]:
+    """Put the sentence's id (or its index) before an `InputError` that is raised inside."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"sentence {sentence.id or index}: {error}") from error
+
+
 def write_lines(lines: Iterable[str], path: Path) -> None:
     """Write lines beside ``path``, then rename; packed when the name ends in .xz or .gz.
 

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from decoupled_ner.data.conll import conll_lines
 from decoupled_ner.data.formats import read_conll, read_file, write_conll
 from decoupled_ner.labels import SCHEMES, Scheme
 from decoupled_ner.types import Entity, InputError, Sentence, entity_at
@@ -94,6 +95,29 @@ def test_what_the_format_cant_hold_is_an_error(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("label", ["", "O", "A\tB", "A\nB", "A\rB", "A\r", " A", "A ", "A\u3000"])
+def test_labels_that_cant_be_read_back_are_errors(tmp_path: Path, label: str) -> None:
+    sentence = Sentence("好", (entity_at("好", 0, 1, label),), "s/7")
+    with pytest.raises(InputError) as error:
+        write_conll([Sentence("好"), sentence], tmp_path / "x")
+    assert str(error.value).startswith("sentence s/7: ")
+    assert repr(label) in str(error.value)
+    assert not list(tmp_path.iterdir())
+
+
+@files
+@given(st.text(st.sampled_from(AWKWARD) | st.characters(codec="utf-8")), st.sampled_from(SCHEMES))
+def test_labels_are_read_back_or_refused(label: str, scheme: Scheme) -> None:
+    text = "在北京"
+    sentence = Sentence(text, (entity_at(text, 1, 3, label),))
+    try:
+        assert len(list(conll_lines([sentence], scheme))) == 4
+    except InputError:
+        assert label in ("", "O") or any(char.isspace() for char in label)
+        return
+    assert round_trip([sentence], scheme, "") == [(text, sentence.entities)]
+
+
 def test_conll2003_layout(tmp_path: Path) -> None:
     path = tmp_path / "eng.train"
     path.write_text(
@@ -171,7 +195,9 @@ def test_packed_files(tmp_path: Path, suffix: str, pack: object) -> None:
         (b"a O\n O\n", "bio", ":2: expected 2 columns"),
         (b"a\tO\n\nb\tO\nc\tPER\n", "bio", ":4: expected a tag such as O or B-PER, found 'PER'"),
         (b"a\tO\n\nb\tO\nc\tM-PER\n", "bio", ":4: 'M-PER' is no tag of BIO"),
-        (b"a\tI-X\nb\tM-X\n", "conll", "x.conll: tags with I, M fit no scheme"),
+        (b"a\tI-X\nb\tO\nc\tM-X\n", "conll", ":3: 'M-X' is no tag of BIO, IOB1, BIOES, and"),
+        (b"a\tB-X\nb\tS-X\n\nc\tI-X\nd\tM-X\ne\tM-X\n", "conll", ":5: 'M-X' is no tag of BIOES"),
+        (b"a\tO\nb\tB-O\n", "conll", ":2: 'B-O' is no tag of"),
         (b"a\tO\nb\xff\tO\n", "bio", ":2: not UTF-8"),
         (b"a0\tO\nb\tO\n", "weibo", ":2: expected a character and its segment index"),
         (b"a\tO\n", "bilou", "no format 'bilou'; there are jsonl"),
