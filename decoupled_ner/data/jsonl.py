@@ -111,12 +111,18 @@ def _own_entities(record: dict[str, Any], text: str) -> list[Entity]:
     for item in _field(record, "entities", list):
         start, end = _field(item, "start", int), _field(item, "end", int)
         label = checked_type(_field(item, "label", str))
-        score = float(_field(item, "score", int, float)) if "score" in item else 1.0
-        entity = entity_at(text, start, end, label, score)
+        entity = entity_at(text, start, end, label, _score(item))
         if item.get("text", entity.text) != entity.text:
             raise InputError(f"entity {item['text']!r} is not the text at [{start}, {end})")
         entities.append(entity)
     return entities
+
+
+def _score(item: dict[str, Any]) -> float:
+    score = _field(item, "score", int, float) if "score" in item else 1.0
+    if not 0 <= score <= 1:  # before float(), which can't hold any int; NaN is caught too
+        raise InputError(f"expected a 'score' from 0 to 1, found {score!r:.40}")
+    return float(score)
 
 
 def _cluener_entities(record: dict[str, Any], text: str) -> list[Entity]:

@@ -71,6 +71,9 @@ def own(**entity: Any) -> dict[str, Any]:
         (own(text="南京"), "entity '南京' is not the text at [1, 3)"),
         (own(label="O"), "an entity can't have the label 'O'"),
         (own(score="high"), "expected 'score' of type int or float"),
+        (own(score=10**400), "expected a 'score' from 0 to 1, found 1000"),
+        (own(score=float("nan")), "expected a 'score' from 0 to 1, found nan"),
+        (own(score=-0.1), "expected a 'score' from 0 to 1, found -0.1"),
     ],
 )
 def test_malformed_lines_name_file_line_and_reason(
