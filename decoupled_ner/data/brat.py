@@ -8,6 +8,10 @@ they are dropped and counted. Relations, events, attributes and notes are skippe
 Documents are cut into sentences that keep their place: a sentence's id ends in
 ``/document/offset``. No cut goes through an entity. An archive is read in memory; nothing is
 extracted and links are never followed.
+
+A byte order mark is no part of an ``.ann``. At the beginning of a ``.txt`` some tools count it as a
+character and others don't: it is taken away unless more entities' texts are at their offsets with
+it than without it.
 """
 
 from __future__ import annotations
@@ -23,8 +27,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
-from decoupled_ner.data.files import Parsed, decode_text, located
+from decoupled_ner.data.files import Parsed, decode_text, located, read_bytes
 from decoupled_ner.labels import checked_type
 from decoupled_ner.types import Entity, InputError, Sentence, entity_at
 
@@ -32,8 +37,14 @@ DISCONTINUOUS = "discontinuous"
 JOINED = "joined across a line break"
 MISMATCH = "offsets and text disagree"
 
+BYTE_ORDER_MARK = "\ufeff"
+
 #: Characters in a sentence where no sentence mark comes earlier: what BERT reads at once.
 _LONGEST = 250
+#: Label, fragments and text, which may hold tabs. No text is so long that offsets need 16 digits.
+_ENTITY_LINE = re.compile(
+    r"T[^\t]*\t(\S+) (\d{1,15} \d{1,15}(?:;\d{1,15} \d{1,15})*)\t(.*)", re.DOTALL
+)
 _SENTENCE_END = re.compile(r"[。！？!?…]+[”’」』）)\]】]*|\n[ \t\r]*\n")
 
 
@@ -48,23 +59,30 @@ class Document:
     noted: Mapping[str, int] = field(default_factory=dict)
 
 
-def read_brat(path: str | Path, *, prefix: str = "") -> Parsed:
+def read_brat(path: str | Path, *, prefix: str = "", whole: bool = False) -> Parsed:
     """Read all documents of a folder (and its subfolders) or of a tar archive, in sentences.
+
+    Args:
+        path: the folder or archive.
+        prefix: begins the sentences' ids; the path's stem by default.
+        whole: leave each document uncut, as one sentence; what `write_brat` wrote comes back.
 
     Raises:
         InputError: names file, line and what is wrong.
     """
     path = Path(path)
-    return sentences_of(read_documents(path), prefix or path.name.split(".")[0])
+    return sentences_of(read_documents(path), prefix or path.name.split(".")[0], whole=whole)
 
 
-def sentences_of(documents: Iterable[Document], prefix: str) -> Parsed:
-    """The documents cut into sentences with ids ``prefix/document/offset``."""
+def sentences_of(documents: Iterable[Document], prefix: str, *, whole: bool = False) -> Parsed:
+    """The documents cut into sentences, or whole, with ids ``prefix/document/offset``."""
     sentences: list[Sentence] = []
     dropped: Counter[str] = Counter()
     noted: Counter[str] = Counter()
     for document in documents:
-        sentences.extend(_cut(document, prefix))
+        length, entities = len(document.text), document.entities
+        ranges = [(0, length)] if whole else _sentence_ranges(document.text, entities)
+        sentences.extend(_cut(document, prefix, ranges))
         dropped.update(document.dropped)
         noted.update(document.noted)
     return Parsed(tuple(sentences), dropped=dict(dropped), noted=dict(noted))
@@ -97,13 +115,14 @@ def read_documents(path: Path) -> list[Document]:
             raise InputError(f"{path}: {name}.ann has no {PurePosixPath(name).name}.txt beside it")
         text = decode_text(files[f"{name}.txt"], f"{path}/{name}.txt")
         ann = f"{path}/{name}.ann"
-        documents.append(_parse(name, text, decode_text(files[f"{name}.ann"], ann), ann))
+        annotations = decode_text(files[f"{name}.ann"], ann).removeprefix(BYTE_ORDER_MARK)
+        documents.append(_parse(name, text, annotations, ann))
     return documents
 
 
 def _folder_files(path: Path) -> dict[str, bytes]:
     found = (file for file in path.rglob("*") if file.suffix in (".ann", ".txt"))
-    return {file.relative_to(path).as_posix(): file.read_bytes() for file in found}
+    return {file.relative_to(path).as_posix(): read_bytes(file) for file in found}
 
 
 def _archive_files(path: Path) -> dict[str, bytes]:
@@ -122,23 +141,37 @@ def _archive_files(path: Path) -> dict[str, bytes]:
     return {name.removeprefix(shared): content for name, content in files.items()}
 
 
+class _Line(NamedTuple):
+    """A ``T`` line; ``fragments`` are sorted."""
+
+    number: int
+    label: str
+    fragments: list[tuple[int, int]]
+    stated: str
+
+    def fits(self, text: str) -> bool:
+        """Whether the stated text is what stands at the offsets."""
+        return self.stated == " ".join(text[start:end] for start, end in self.fragments)
+
+
 def _parse(name: str, text: str, annotations: str, path: str) -> Document:
     entities: list[Entity] = []
     dropped: Counter[str] = Counter()
     noted: Counter[str] = Counter()
-    for number, line in enumerate(annotations.split("\n"), start=1):
-        if not line.startswith("T"):
+    lines = list(_lines(annotations, path))
+    if text.startswith(BYTE_ORDER_MARK):  # the first of two that fit as well: without it
+        text = max((text[1:], text), key=lambda choice: sum(line.fits(choice) for line in lines))
+    for line in lines:
+        gaps = [text[a[1] : b[0]] for a, b in pairwise(line.fragments)]
+        if any(gap.strip() or not set(gap) & {"\n", "\r"} for gap in gaps):
+            dropped[DISCONTINUOUS] += 1
             continue
-        with located(path, number):
-            label, fragments, stated = _fields(line.removesuffix("\r"))
-            gaps = [text[a[1] : b[0]] for a, b in pairwise(fragments)]
-            if any(gap.strip() or "\n" not in gap for gap in gaps):
-                dropped[DISCONTINUOUS] += 1
-                continue
-            entity = entity_at(text, fragments[0][0], fragments[-1][1], label)
-        noted[JOINED] += len(fragments) > 1
-        noted[MISMATCH] += stated != " ".join(text[start:end] for start, end in fragments)
-        entities.append(entity)
+        with located(path, line.number):
+            entities.append(
+                entity_at(text, line.fragments[0][0], line.fragments[-1][1], line.label)
+            )
+        noted[JOINED] += len(line.fragments) > 1
+        noted[MISMATCH] += not line.fits(text)
     if noted[MISMATCH] > len(entities) / 2:
         raise InputError(
             f"{path}: {noted[MISMATCH]} of {len(entities)} entities are not the text at their"
@@ -148,21 +181,28 @@ def _parse(name: str, text: str, annotations: str, path: str) -> Document:
     return Document(name, text, tuple(ordered), dropped, +noted)
 
 
+def _lines(annotations: str, path: str) -> Iterator[_Line]:
+    for number, line in enumerate(annotations.split("\n"), start=1):
+        if line.startswith("T"):
+            with located(path, number):
+                fields = _fields(line.removesuffix("\r"))
+            yield _Line(number, *fields)
+
+
 def _fields(line: str) -> tuple[str, list[tuple[int, int]], str]:
     """Label, fragments and stated text of a ``T`` line."""
-    columns = line.split("\t")
-    match = re.fullmatch(r"(\S+) (\d+ \d+(?:;\d+ \d+)*)", columns[1]) if len(columns) == 3 else None
+    match = _ENTITY_LINE.fullmatch(line)
     if match is None:
         raise InputError(f"expected 'T1 TAB Type start end TAB text', found {line[:60]!r}")
     pairs = (fragment.split(" ") for fragment in match[2].split(";"))
     fragments = sorted((int(start), int(end)) for start, end in pairs)
-    return checked_type(match[1]), fragments, columns[2]
+    return checked_type(match[1]), fragments, match[3]
 
 
-def _cut(document: Document, prefix: str) -> Iterator[Sentence]:
+def _cut(document: Document, prefix: str, ranges: Iterable[tuple[int, int]]) -> Iterator[Sentence]:
     text, entities = document.text, iter(document.entities)
     entity = next(entities, None)
-    for start, end in _sentence_ranges(text, document.entities):
+    for start, end in ranges:
         inside = []
         while entity is not None and entity.start < end:
             first, last = entity.start - start, entity.end - start

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from decoupled_ner.data.brat import read_brat
+from decoupled_ner.data.brat_writer import write_brat
 from decoupled_ner.data.conll import read_conll, write_conll
 from decoupled_ner.data.files import Parsed
 from decoupled_ner.data.jsonl import read_cluener, read_jsonl, write_jsonl
@@ -27,6 +28,7 @@ __all__ = [
     "read_file",
     "read_jsonl",
     "split_of",
+    "write_brat",
     "write_conll",
     "write_jsonl",
 ]
@@ -39,11 +41,13 @@ class Reader(Protocol):
 
 
 #: ``conll`` and ``words`` find the tag scheme by themselves; a scheme's name fixes it. ``words``
-#: is for text with spaces (English): tokens are joined by one.
+#: is for text with spaces (English): tokens are joined by one. ``brat-whole`` leaves
+#: documents uncut.
 FORMATS: Mapping[str, Reader] = {
     "jsonl": read_jsonl,
     "cluener": read_cluener,
     "brat": read_brat,
+    "brat-whole": partial(read_brat, whole=True),
     "weibo": partial(read_conll, scheme="BIO", segment_index=True),
     "conll": read_conll,
     "words": partial(read_conll, joiner=" "),

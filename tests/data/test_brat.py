@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 import tarfile
+import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from decoupled_ner.data.brat import (
@@ -19,8 +21,8 @@ from decoupled_ner.data.brat import (
     sentences_of,
     split_documents,
 )
-from decoupled_ner.data.formats import read_brat
-from decoupled_ner.types import InputError, Sentence, entity_at
+from decoupled_ner.data.formats import read_brat, read_file, write_brat
+from decoupled_ner.types import Entity, InputError, Sentence, entity_at
 
 TEXT = "  患者有2型糖\n尿病。血糖 高!\n\n用药:胰岛素"
 ANN = (
@@ -131,6 +133,7 @@ def test_documents_are_split_by_their_text() -> None:
         ("T1\tTest 3 3\tx\n", ":1: entity [3, 3)"),
         ("T1\tO 3 4\tx\n", ":1: an entity can't have the label 'O'"),
         ("T1\tTest 3 4\tx\n", "1 of 1 entities are not the text at their offsets"),
+        (f"#x\nT1\tTest 0 {'9' * 5000}\tx\n", ":2: expected 'T1 TAB Type start end TAB text'"),
     ],
 )
 def test_malformed_annotation_names_file_line_and_reason(
@@ -140,6 +143,112 @@ def test_malformed_annotation_names_file_line_and_reason(
         read_brat(write(tmp_path / "docs", ann=ann))
     assert str(error.value).startswith(f"{tmp_path / 'docs'}/a.ann:")
     assert message in str(error.value)
+
+
+def test_a_byte_order_mark_hides_no_annotation(tmp_path: Path) -> None:
+    plain = read_brat(write(tmp_path / "plain"), prefix="p")
+    assert read_brat(write(tmp_path / "ann", ann=f"\ufeff{ANN}"), prefix="p") == plain
+    assert read_brat(write(tmp_path / "both", f"\ufeff{TEXT}", f"\ufeff{ANN}"), prefix="p") == plain
+
+
+@pytest.mark.parametrize(
+    ("ann", "read"),
+    [
+        ("T1\tGPE 1 3\t北京\n", "在北京"),
+        ("T1\tGPE 2 4\t北京\n", "\ufeff在北京"),
+        ("T1\tGPE 2 4\t北京\nT2\tX 0 1\t他\n", "\ufeff在北京"),
+        ("", "在北京"),
+    ],
+)
+def test_a_text_loses_its_byte_order_mark_unless_offsets_count_it(
+    tmp_path: Path, ann: str, read: str
+) -> None:
+    (sentence,) = read_brat(write(tmp_path, "\ufeff在北京", ann)).sentences
+    assert sentence.text == read
+    assert "北京" in [entity.text for entity in sentence.entities] or not ann
+
+
+@st.composite
+def holdable(draw: st.DrawFn) -> Sentence:
+    """Any text and any entities in it, overlapping ones too, that BRAT can hold."""
+    awkward = st.sampled_from("\n\r\t 。！\u3000ＡＢ１李👨‍👩‍👧\ufeff\u2028\x85")
+    char = awkward | st.characters(codec="utf-8")
+    text = draw(st.text(char).filter(lambda text: not text.startswith("\ufeff")))
+    entities = []
+    for _ in range(draw(st.integers(0, 4)) if text else 0):
+        start = draw(st.integers(0, len(text) - 1))
+        end = draw(st.integers(start + 1, len(text)))
+        if text[start] not in "\r\n" and text[end - 1] not in "\r\n":
+            label = draw(st.sampled_from(["PER", "a-b.NAM", "机构👩‍👧", "\ufeff"]))
+            entities.append(entity_at(text, start, end, label))
+    return Sentence(text, tuple(entities))
+
+
+def contents(sentences: Iterable[Sentence]) -> list[tuple[str, tuple[Entity, ...]]]:
+    return [(sentence.text, sentence.entities) for sentence in sentences]
+
+
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(holdable(), min_size=1, max_size=3))
+def test_any_text_survives(sentences: list[Sentence]) -> None:
+    with tempfile.TemporaryDirectory() as parent:
+        folder = Path(parent) / "docs"
+        write_brat(sentences, folder)
+        parsed = read_brat(folder, whole=True)
+        assert list(Path(parent).iterdir()) == [folder]
+    assert contents(parsed.sentences) == contents(sentences)
+    assert not parsed.dropped and MISMATCH not in parsed.noted
+
+
+def test_texts_without_sentence_marks_survive_the_cut(tmp_path: Path) -> None:
+    texts = [f"ＩＢＭ\r\n在👨‍👩‍👧北京{number}" for number in range(11)]
+    sentences = [Sentence(t, (entity_at(t, 0, 6, "X"), entity_at(t, 6, 7, "Y"))) for t in texts]
+    tmp_path.joinpath("docs").mkdir()  # an empty folder may be there
+    write_brat(sentences, tmp_path / "docs")
+    assert contents(read_brat(tmp_path / "docs").sentences) == contents(sentences)
+    assert contents(read_file(tmp_path / "docs", "brat-whole").sentences) == contents(sentences)
+    ann = (tmp_path / "docs" / "00000010.ann").read_bytes().decode()
+    assert ann == "T1\tX 0 3;5 6\tＩＢＭ 在\nT2\tY 6 7\t👨\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "label", "reason"),
+    [
+        ("在北京", "A B", "sentence s/1: BRAT can't hold the label 'A B'"),
+        ("在北京", "A\u3000B", "sentence s/1: BRAT can't hold the label"),
+        ("在北京", "O", "sentence s/1: an entity can't have the label 'O'"),
+        ("在北京", "", "sentence s/1: an entity can't have the label ''"),
+        ("北京\n", "A", r"sentence s/1: entity '北京\n' begins or ends with a line break"),
+        ("\ufeff北京", "A", "sentence s/1: BRAT can't hold a text that begins with"),
+        ("\ud800", "A", "half of a surrogate pair"),
+    ],
+)
+def test_what_brat_cant_hold_is_an_error(
+    tmp_path: Path, text: str, label: str, reason: str
+) -> None:
+    sentence = Sentence(text, (entity_at(text, 0, len(text), label),), "s/1")
+    with pytest.raises(InputError) as error:
+        write_brat([Sentence("好"), sentence], tmp_path / "docs")
+    assert reason in str(error.value)
+    assert not list(tmp_path.iterdir())
+
+
+def test_only_a_new_folder_is_written(tmp_path: Path) -> None:
+    folder = write(tmp_path / "docs")
+    before = read_brat(folder)
+    with pytest.raises(InputError, match="docs: is not empty"):
+        write_brat([Sentence("好")], folder)
+    with pytest.raises(InputError, match="can't be written"):
+        write_brat([Sentence("好")], folder / "a.txt")
+    with pytest.raises(InputError, match="can't be written"):
+        write_brat([Sentence("好")], tmp_path / "no" / "docs")
+    assert read_brat(folder) == before and list(tmp_path.iterdir()) == [folder]
+
+
+def test_a_folder_in_the_place_of_a_file(tmp_path: Path) -> None:
+    (write(tmp_path / "docs") / "q.txt").mkdir()
+    with pytest.raises(InputError, match=r"q\.txt: can't be read"):
+        read_brat(tmp_path / "docs")
 
 
 def test_missing_parts(tmp_path: Path) -> None:
