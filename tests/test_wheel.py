@@ -91,25 +91,27 @@ def test_installed_elsewhere_it_trains_and_predicts(wheel: Path, tmp_path: Path,
     venv.create(place, with_pip=False)
     [site] = place.glob("lib/*/site-packages")
     dependencies = next(p for p in sys.path if p.endswith("site-packages"))
-    zipfile.ZipFile(wheel).extractall(site)
     (site / "dependencies.pth").write_text(dependencies)
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
     environment |= {"DECOUPLED_NER_RUNS": str(tmp_path / "runs")}
 
-    def python(*arguments: str) -> str:
+    def run(program: str, *arguments: str) -> str:
         done = subprocess.run(
-            [str(place / "bin" / "python"), *arguments],
+            [str(place / "bin" / program), *arguments],
             cwd=tmp_path, env=environment, capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    where = python("-c", "import decoupled_ner; print(decoupled_ner.__file__)")
+    run("python", "-m", "pip", "install", "--no-deps", "--no-index", "--quiet", str(wheel))
+    where = run("python", "-c", "import decoupled_ner; print(decoupled_ner.__file__)")
     assert str(place) in where and str(ROOT) not in where
-    python(
-        "-m", "decoupled_ner.cli", "unify", "demo", "--encoder", tiny_encoder,
+    run(
+        "decoupled-ner", "unify", "demo", "--encoder", tiny_encoder,
         "--data.train_sentences=30", "--trainer.max_epochs=1", "--trainer.precision=32-true",
         "--data.negatives_per_positive=1",
     )  # fmt: skip
-    found = python("-c", "from decoupled_ner import predict_regions as p; print(p('他去了北京'))")
+    found = run(
+        "python", "-c", "from decoupled_ner import predict_regions as p; print(p('他去了北京'))"
+    )
     assert found.startswith("[")

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from safetensors.torch import load_file
 
 from decoupled_ner import DecoupledNER, load_model
 from training.tiny import Run
@@ -38,6 +39,14 @@ def test_a_run_writes_what_it_was(tiny_run: Run):
     assert (folder / "report.html").is_file()
     ner = DecoupledNER.from_pretrained(folder / "model")
     assert isinstance(ner.predict_regions("篮协成立于1956年6月"), list)
+
+
+def test_half_precision_trains_and_says_so(tiny_run: Run):
+    folder = tiny_run.run("runs", "--trainer.max_epochs=1", "--trainer.precision=bf16-mixed")
+    result = json.loads((folder / "result.json").read_text())
+    assert result["dtype"] == "bfloat16" and 0 <= result["overall"]["f1"] <= 1
+    weights = load_file(folder / "model" / "model.safetensors")
+    assert all(weight.isfinite().all() for weight in weights.values())
 
 
 def test_an_earlier_run_is_kept(tiny_run: Run):
