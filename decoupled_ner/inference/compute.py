@@ -8,15 +8,28 @@ from typing import Literal, TypeVar
 import torch
 from transformers import PreTrainedModel
 
+from decoupled_ner.types import InputError
+
 DType = Literal["float32", "bfloat16", "float16"]
 
 _Model = TypeVar("_Model", bound=PreTrainedModel)
 
 
 def ready(model: _Model, device: str) -> _Model:
-    """The model in eval mode on a device; ``auto`` takes a GPU where there is one."""
+    """The model in eval mode on a device; ``auto`` takes a GPU where there is one.
+
+    Raises:
+        InputError: there is no such device, or this build of torch can't use it.
+    """
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(0, device=device)
+    except (AssertionError, RuntimeError) as error:  # the former from a build without CUDA
+        reason = str(error).partition("\n")[0]
+        raise InputError(
+            f"device {device!r} can't be used ({reason}): give auto, cpu, cuda or cuda:N"
+        ) from error
     torch.nn.Module.to(model.train(False), device)
     return model
 

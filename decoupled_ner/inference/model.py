@@ -12,6 +12,7 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from decoupled_ner.candidates.base import CandidateGenerator
+from decoupled_ner.candidates.overlap import resolve
 from decoupled_ner.candidates.registry import generator_from_config, to_config
 from decoupled_ner.candidates.union import Union
 from decoupled_ner.inference.compute import DType, autocast_dtype, ready
@@ -63,19 +64,35 @@ class DecoupledNER(Recognizer):
         config: DecoupledConfig = self.model.config
         return config
 
+    @property
+    def may_overlap(self) -> bool:
+        return self.config.overlap != "best"
+
     @classmethod
     def from_pretrained(
-        cls, name_or_path: str | Path, *, device: str = "auto", dtype: DType = "float32"
+        cls,
+        name_or_path: str | Path,
+        *,
+        device: str = "auto",
+        dtype: DType = "float32",
+        overlap: str | None = None,
     ) -> Self:
         """Load what :meth:`save_pretrained` wrote, from a directory or a hub id.
 
+        Args:
+            overlap: what becomes of entities that overlap: ``best``, ``outermost`` or ``nested``
+                (see `candidates.resolve`); None for the policy that was saved with the model.
+
         Raises:
-            InputError: there is no such model, or what lies there is no decoupled model.
+            InputError: there is no such model, what lies there is no decoupled model, or there is
+                no such device or overlap policy.
         """
+        check_overlap(overlap)
         directory = model_directory(name_or_path)
         config = DecoupledConfig.from_pretrained(directory)
         if config.model_type != DecoupledConfig.model_type or config.candidates is None:
             raise InputError(f"{name_or_path}: not a decoupled model with candidate generators")
+        config.overlap = overlap or config.overlap
         model = load_weights(DecoupledModel, directory, config)
         return cls(
             model,
@@ -115,6 +132,16 @@ class DecoupledNER(Recognizer):
         candidates = self.generator.candidates_batch(sentences)
         regions = [[candidate.region for candidate in proposed] for proposed in candidates]
         return candidates, self._scorer.score(sentences, regions)
+
+
+def check_overlap(policy: str | None) -> None:
+    """Find an unknown overlap policy before anything is loaded; None is the model's own.
+
+    Raises:
+        InputError: there is no such policy.
+    """
+    if policy is not None:
+        resolve([], policy)
 
 
 def default_model() -> Path:

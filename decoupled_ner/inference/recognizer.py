@@ -12,6 +12,11 @@ from decoupled_ner.types import Candidate, Entity, InputError
 class Recognizer(ABC):
     """Finds entities in sentences. Thread-safe; what else is in a batch changes no answer."""
 
+    @property
+    def may_overlap(self) -> bool:
+        """Whether entities of one sentence may overlap."""
+        return False
+
     @abstractmethod
     def recognize(
         self, sentences: Sequence[str]
