@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Iterator
-from enum import StrEnum
 from itertools import chain, islice, tee
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,20 +13,20 @@ import typer
 from rich.console import Console
 
 from decoupled_ner.cli_gazetteer import AsJson, show
+from decoupled_ner.cli_output import Output, format_to_write, lines_to_write
 from decoupled_ner.types import InputError, Sentence
 
 if TYPE_CHECKING:
     from decoupled_ner.inference.model import DecoupledNER
     from decoupled_ner.inference.recognizer import Recognizer
 
-
-class Output(StrEnum):
-    """What ``predict`` writes."""
-
-    jsonl = "jsonl"
-    conll = "conll"
-    html = "html"
-    terminal = "terminal"
+OverlapOption = Annotated[
+    str | None,
+    typer.Option(
+        help="What becomes of entities that overlap: best (none overlap), outermost or nested; by"
+        " default the model's own policy."
+    ),
+]
 
 
 def predict(
@@ -41,36 +40,40 @@ def predict(
     text: Annotated[list[str] | None, typer.Option(help="A sentence; may be repeated.")] = None,
     dataset: Annotated[str | None, typer.Option(help="Sentences of this data set's test.")] = None,
     limit: Annotated[int | None, typer.Option(min=0, help="Only so many sentences.")] = None,
-    output_format: Annotated[Output, typer.Option("--format")] = Output.jsonl,
+    output_format: Annotated[
+        Output | None,
+        typer.Option(
+            "--format",
+            help="By default what the output's extension tells, else jsonl. conll has no empty"
+            " texts, and needs entities that don't overlap: --overlap best.",
+        ),
+    ] = None,
     output: Annotated[Path | None, typer.Option(help="A file; by default standard output.")] = None,
+    overlap: OverlapOption = None,
     dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16.")] = "float32",
 ) -> None:
     """Find the entities of sentences."""
-    from decoupled_ner.data.conll import conll_lines
     from decoupled_ner.data.files import write_lines
-    from decoupled_ner.data.jsonl import sentence_to_json
-    from decoupled_ner.inference.html import highlight_html, highlight_terminal
+    from decoupled_ner.inference.highlight import highlight_terminal
     from decoupled_ner.progress import track
 
+    written = format_to_write(output_format, output)
     shown = output is not None or not sys.stdout.isatty()  # else the sentences show how far it is
     lines_read, count = _sentences(inputs or [], text or [], dataset, limit)
-    recognizer = _load_model(model, dtype)
+    recognizer = _load_model(model, dtype, overlap)
+    if written is Output.conll and recognizer.may_overlap:
+        raise InputError(
+            "CoNLL can't hold entities that overlap, and the model's overlap policy keeps some:"
+            " give --overlap best, or --format jsonl"
+        )
     sentences = track(
         _predicted(recognizer, lines_read), "predicting", "sentences", count, shown=shown
     )
-    if output_format is Output.terminal and output is not None:
-        raise InputError("--format terminal writes to the terminal; for a file take html")
-    if output_format is Output.terminal:
+    if written is Output.terminal:
         for sentence in sentences:
             Console(soft_wrap=True).print(highlight_terminal(sentence.text, sentence.entities))
         return
-    lines: Iterator[str]
-    if output_format is Output.html:
-        lines = iter([highlight_html(list(sentences)).removesuffix("\n")])
-    elif output_format is Output.conll:
-        lines = conll_lines(sentences, "BIO")
-    else:
-        lines = (json.dumps(sentence_to_json(s), ensure_ascii=False) for s in sentences)
+    lines = lines_to_write(sentences, written, output)
     if output is not None:
         write_lines(lines, output)
         return
@@ -87,15 +90,21 @@ def explain(
     from dataclasses import asdict
 
     from rich.table import Table
+    from rich.text import Text
+
+    from decoupled_ner.inference.highlight import printable
 
     scored = load_decoupled(model).explain(text)
     if as_json:
         print(json.dumps([asdict(candidate) for candidate in scored], ensure_ascii=False))
         return
-    table = Table("candidate", "at", "label", "global", "mention only", "context only", "sources")
+    table = Table()
+    for name in ("candidate", "at", "label", "global", "mention only", "context only", "sources"):
+        table.add_column(name, overflow="fold")  # in a narrow terminal nothing is cut
     for c in scored:
         best = [_best(view) for view in (c.global_, c.mention, c.context)]
-        table.add_row(c.text, f"{c.start}–{c.end}", c.label, *best, " ".join(c.sources))
+        cells = (c.text, f"{c.start}–{c.end}", c.label, *best, " ".join(c.sources))
+        table.add_row(*(Text(printable(cell)) for cell in cells))
     Console().print(table)
 
 
@@ -105,6 +114,7 @@ def evaluate(
     split: str = "test",
     html: Annotated[Path | None, typer.Option(help="Write a report page here.")] = None,
     bootstrap: Annotated[int, typer.Option(help="Resamples for 95% intervals; 0 for none.")] = 1000,
+    overlap: OverlapOption = None,
     dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16.")] = "float32",
     as_json: AsJson = False,
 ) -> None:
@@ -114,13 +124,15 @@ def evaluate(
     from decoupled_ner.inference.html import write_report
     from decoupled_ner.inference.measure import measure
 
-    recognizer, data = _load_model(model, dtype), load_dataset(dataset)
+    recognizer, data = _load_model(model, dtype, overlap), load_dataset(dataset)
     evaluation, seconds = measure(recognizer, data, split, bootstrap=bootstrap)
+    facts = {"model": model, "dataset": data.name, "split": split}
+    if overlap is not None:
+        facts["overlap"] = overlap
     if html is not None:
-        facts = {"model": model, "dataset": data.name, "split": split}
         write_report(evaluation, html, facts=facts)
-    facts_json = {"model": model, "dataset": data.name, "split": split, "seconds": seconds}
-    show({**facts_json, **evaluation.to_dict()}, as_json, lambda _: render(evaluation))
+    content = {**facts, "seconds": seconds, **evaluation.to_dict()}
+    show(content, as_json, lambda _: render(evaluation))
 
 
 def load_decoupled(name: str | None) -> DecoupledNER:
@@ -138,12 +150,12 @@ def load_decoupled(name: str | None) -> DecoupledNER:
     return model
 
 
-def _load_model(name: str | None, dtype: str) -> Recognizer:
+def _load_model(name: str | None, dtype: str, overlap: str | None) -> Recognizer:
     from decoupled_ner.inference.load import load_model
 
     if dtype not in ("float32", "bfloat16", "float16"):
         raise InputError(f"--dtype takes float32, bfloat16 or float16, not {dtype!r}")
-    return load_model(name, dtype=dtype)  # type: ignore[arg-type]
+    return load_model(name, dtype=dtype, overlap=overlap)  # type: ignore[arg-type]
 
 
 def _sentences(

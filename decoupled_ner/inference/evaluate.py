@@ -85,9 +85,9 @@ def render(evaluation: Evaluation) -> Table:
     table = Table(
         title=f"Scores on {evaluation.overall.sentences:,} sentences", caption=" ".join(notes)
     )
-    table.add_column("")
-    for column in ("P", "R", "F1", "", "cand. recall", "gold", "found", "right"):
-        table.add_column(column, justify="right", no_wrap=column != "cand. recall")
+    table.add_column("", overflow="fold")  # a name is never cut
+    for column in ("P", "R", "F1", "", "cand.\nrecall", "gold", "found", "right"):
+        table.add_column(column, justify="right", no_wrap=True)
     groups = [(evaluation.overall,), evaluation.by_type, evaluation.mentions, evaluation.sentences]
     for group in groups:
         for row in group:
