@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -25,6 +25,9 @@ from decoupled_ner.cli_pretrain import (
 )
 from decoupled_ner.cli_proposer import proposer
 from decoupled_ner.types import InputError
+
+if TYPE_CHECKING:
+    from decoupled_ner.candidates.base import CandidateGenerator
 
 app = typer.Typer(
     help="Named entity recognition with few labels, many dictionaries and much raw text.",
@@ -128,6 +131,13 @@ def candidates_report(
     proposer_model: Annotated[
         str | None, typer.Option("--proposer", help="Add a proposer, from a folder or hub id.")
     ] = None,
+    gazetteer: Annotated[
+        list[str] | None,
+        typer.Option(help="Add the matches of a gazetteer or a dictionary file; may be repeated."),
+    ] = None,
+    ngrams: Annotated[
+        int | None, typer.Option(help="Add every run of up to so many characters.")
+    ] = None,
     curve: Annotated[
         Path | None, typer.Option(help="Write the proposer's recall by candidates here, as SVG.")
     ] = None,
@@ -148,19 +158,31 @@ def candidates_report(
         data, union = recipe_candidates(path, dataset)
         sentences = data.split(split)
         print(f"generators of {path}", file=sys.stderr)
-    if ltp is not None:
-        from decoupled_ner.candidates.merged import MergedNeighbours
-        from decoupled_ner.candidates.nouns import LtpNouns
-
-        union = union.plus(LtpNouns(ltp), MergedNeighbours("ltp", model=ltp))
-    if proposer_model is not None:
-        from decoupled_ner.inference.proposer import ProposerCandidates
-
-        union = union.plus(ProposerCandidates(proposer_model))
+    union = union.plus(*_further(ltp, proposer_model, gazetteer or [], ngrams))
     report = candidate_report(sentences, union, progress=not as_json)
     if curve is not None:
         add_curve(report, union, sentences, curve)
     show(report, as_json, render_report)
+
+
+def _further(
+    ltp: str | None, proposer_model: str | None, gazetteers: Sequence[str], ngrams: int | None
+) -> list[CandidateGenerator]:
+    """The generators that options add."""
+    from decoupled_ner.candidates import GazetteerMatches, LtpNouns, MergedNeighbours, NGrams
+
+    added: list[CandidateGenerator] = []
+    if ltp is not None:
+        added += [LtpNouns(ltp), MergedNeighbours("ltp", model=ltp)]
+    if proposer_model is not None:
+        from decoupled_ner.inference.proposer import ProposerCandidates
+
+        added.append(ProposerCandidates(proposer_model))
+    added += [GazetteerMatches(path, name=f"gazetteer:{path}") for path in gazetteers]
+    if ngrams is not None:
+        added.append(NGrams(max_units=ngrams, max_length=ngrams))
+        added[-1].name = f"ngrams:{ngrams}"  # the union may have others
+    return added
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -110,6 +110,36 @@ def test_predicting_files_shows_how_far_it_is(
     assert terminal.shown == before
 
 
+def test_dictionaries_and_ngrams_are_added_to_a_report(
+    model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    text = "他在中华人民共和国工作"
+    write_jsonl([Sentence(text, (entity_at(text, 2, 9, "GPE"),))], tmp_path / "dev.jsonl")
+    first, second = (tmp_path / name for name in ("first.txt", "second.txt"))
+    first.write_text("中华人民共和国\n", encoding="utf-8")
+    second.write_text("工作\n", encoding="utf-8")
+    arguments = ("candidates", "report", "--dataset", str(tmp_path), "--model", model)
+    added = ("--gazetteer", str(first), "--gazetteer", str(second), "--ngrams", "7")
+    assert status(*arguments, *added, "--json") == 0
+    rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)["generators"]}
+    assert {name: row["recall"] for name, row in rows.items()} == {
+        "ngrams": 0.0,
+        f"gazetteer:{first}": 1.0,
+        f"gazetteer:{second}": 0.0,
+        "ngrams:7": 1.0,
+    }
+    assert rows[f"gazetteer:{second}"]["candidates_per_sentence"] == 1.0
+    assert status(*arguments, *added) == 0
+    assert "…" not in capsys.readouterr().out
+    for mistake, message in (
+        (("--gazetteer", "nowhere.txt"), "nowhere.txt"),
+        (("--ngrams", "0"), "must be at least 1"),
+    ):
+        assert status(*arguments, *mistake) == 2
+        err = capsys.readouterr().err
+        assert message in err and err.count("\n") == 1
+
+
 def test_candidates_of_a_data_set_without_a_recipe(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):

@@ -141,9 +141,9 @@ def _fill(
     cells: Callable[[dict[str, Any]], list[str]],
 ) -> None:
     """A row for each generator, and the union's under a line."""
-    table.add_column("generator")
+    table.add_column("generator", overflow="fold")  # in a narrow terminal nothing is cut
     for column in columns:
-        table.add_column(column, justify="right")
+        table.add_column(column, justify="right", overflow="fold")
     for row in report["generators"]:
         table.add_row(row["name"], *cells(row))
     table.add_section()

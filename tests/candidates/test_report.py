@@ -82,6 +82,17 @@ def test_table_shows_every_generator():
     assert all(word in table for word in ("pairs", "ones", "union", "75.0%", "25.0% (1.3)", "PER"))
 
 
+def test_a_narrow_table_cuts_no_name():
+    name = "gazetteer:dictionaries/of-people/products.txt"
+    report = candidate_report(SENTENCES, [Slices(name, 2, 2), Slices("train-mentions", 1, 4)])
+    console = Console(width=60)
+    with console.capture() as capture:
+        console.print(render(report))
+    lines = capture.get().splitlines()
+    first_column = "".join(line.split("│")[1].strip() for line in lines if line.startswith("│"))
+    assert first_column == f"{name}train-mentionsunion" * 2 and "…" not in capture.get()
+
+
 def test_sentences_without_entities_are_a_mistake():
     with pytest.raises(InputError, match="gold entities"):
         candidate_report([sentence("ab")], [Slices("pairs", 2, 2)])
