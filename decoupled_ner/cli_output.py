@@ -6,6 +6,7 @@ import json
 import re
 import sys
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -80,9 +81,9 @@ def _conll(sentences: Iterable[Sentence], scheme: Scheme) -> Iterator[str]:
     from decoupled_ner.data.conll import conll_lines
 
     empty = 0
-    for sentence in sentences:
+    for number, sentence in enumerate(sentences, start=1):
         if sentence.text:
-            yield from conll_lines([sentence], scheme)
+            yield from conll_lines([replace(sentence, id=str(number))], scheme)
         else:
             empty += 1
     if empty:
