@@ -33,8 +33,7 @@ def resolve(
     Raises:
         InputError: there is no such policy.
     """
-    if policy not in _POLICIES:
-        raise InputError(f"no overlap policy {policy!r}; choose one of {', '.join(POLICIES)}")
+    check_policy(policy)
     weigh = weight or evidence
     by_region: dict[tuple[int, int], Entity] = {}
     for entity in sorted(entities, key=lambda e: (-weigh(e), e.label)):
@@ -113,5 +112,8 @@ _POLICIES: dict[str, Callable[[list[Entity], Weight], list[Entity]]] = {
     "nested": _nested,
 }
 
-#: The names of all policies.
-POLICIES = tuple(_POLICIES)
+
+def check_policy(policy: str) -> None:
+    """Raise an `InputError` unless there is such a policy."""
+    if policy not in _POLICIES:
+        raise InputError(f"no overlap policy {policy!r}; choose one of {', '.join(_POLICIES)}")

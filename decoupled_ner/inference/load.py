@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from decoupled_ner.candidates.overlap import check_policy
 from decoupled_ner.inference.compute import DType
 from decoupled_ner.inference.folders import model_directory
-from decoupled_ner.inference.model import DecoupledNER, check_overlap, default_model
+from decoupled_ner.inference.model import DecoupledNER, default_model
 from decoupled_ner.inference.recognizer import Recognizer
 from decoupled_ner.inference.tagger import Tagger
 from decoupled_ner.models.decoupled import DecoupledConfig
@@ -31,7 +32,8 @@ def load_model(
     Raises:
         InputError: there is none, it is neither, or an argument doesn't fit it.
     """
-    check_overlap(overlap)
+    if overlap is not None:
+        check_policy(overlap)
     directory = model_directory(name_or_path or default_model())
     try:
         kind = json.loads((directory / "config.json").read_text(encoding="utf-8"))["model_type"]

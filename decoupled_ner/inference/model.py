@@ -12,7 +12,7 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from decoupled_ner.candidates.base import CandidateGenerator
-from decoupled_ner.candidates.overlap import resolve
+from decoupled_ner.candidates.overlap import check_policy
 from decoupled_ner.candidates.registry import generator_from_config, to_config
 from decoupled_ner.candidates.union import Union
 from decoupled_ner.inference.compute import DType, autocast_dtype, ready
@@ -87,7 +87,8 @@ class DecoupledNER(Recognizer):
             InputError: there is no such model, what lies there is no decoupled model, or there is
                 no such device or overlap policy.
         """
-        check_overlap(overlap)
+        if overlap is not None:
+            check_policy(overlap)
         directory = model_directory(name_or_path)
         config = DecoupledConfig.from_pretrained(directory)
         if config.model_type != DecoupledConfig.model_type or config.candidates is None:
@@ -132,16 +133,6 @@ class DecoupledNER(Recognizer):
         candidates = self.generator.candidates_batch(sentences)
         regions = [[candidate.region for candidate in proposed] for proposed in candidates]
         return candidates, self._scorer.score(sentences, regions)
-
-
-def check_overlap(policy: str | None) -> None:
-    """Find an unknown overlap policy before anything is loaded; None is the model's own.
-
-    Raises:
-        InputError: there is no such policy.
-    """
-    if policy is not None:
-        resolve([], policy)
 
 
 def default_model() -> Path:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import PreTrainedConfig, PreTrainedModel
 
-from decoupled_ner.candidates.overlap import POLICIES
+from decoupled_ner.candidates.overlap import check_policy
 from decoupled_ner.models.encoder import encoder_from_config
 from decoupled_ner.models.proposer import ProposerConfig, ProposerModel
 from decoupled_ner.types import InputError
@@ -190,10 +190,7 @@ class DecoupledModel(PreTrainedModel):
 
 def _check(config: DecoupledConfig) -> None:
     """Raise an InputError where a setting is out of its range."""
-    if config.overlap not in POLICIES:
-        raise InputError(
-            f"no overlap policy {config.overlap!r}; choose one of {', '.join(POLICIES)}"
-        )
+    check_policy(config.overlap)
     for name in ("alpha", "beta", "dropout"):
         if not 0 <= getattr(config, name) <= 1:
             raise InputError(f"{name}={getattr(config, name)} must be in [0, 1]")
