@@ -30,7 +30,7 @@ from decoupled_ner.training.data import UnifiedData
 from decoupled_ner.training.launch import Run
 from decoupled_ner.training.proposer import ProposerData, ProposerTraining
 from decoupled_ner.training.proposer_runs import FOLD_FILE, train_proposer
-from decoupled_ner.training.runs import encoder_slug
+from decoupled_ner.training.runs import dataset_slug, encoder_slug
 from decoupled_ner.training.sentence_batches import GoldWindow, WindowBatches
 from decoupled_ner.types import InputError, Sentence
 from training.tiny import check_same_weights
@@ -157,7 +157,7 @@ def run(recipe: str, data: Path, encoder: str, runs: Path, *more: str) -> Path:
     process = start(recipe, data, encoder, runs, *more)
     output, _ = process.communicate(timeout=300)
     assert process.returncode == 0, output
-    return runs / "proposer" / "data" / encoder_slug(encoder) / "seed-1"
+    return runs / "proposer" / dataset_slug(str(data)) / encoder_slug(encoder) / "seed-1"
 
 
 @pytest.mark.slow
@@ -204,7 +204,7 @@ def test_resuming_after_a_kill_gives_the_same_weights(
     data: Path, recipe: str, tiny_encoder: str, tmp_path: Path
 ):
     fold = ("--fold", "1/2", "--trainer.max_epochs", "3")
-    name = f"data-fold-1-of-2/{encoder_slug(tiny_encoder)}/seed-1"
+    name = f"{dataset_slug(str(data))}-fold-1-of-2/{encoder_slug(tiny_encoder)}/seed-1"
     run(recipe, data, tiny_encoder, tmp_path / "whole", *fold)
     killed = tmp_path / "killed" / "proposer" / name
     process = start(recipe, data, tiny_encoder, tmp_path / "killed", *fold)

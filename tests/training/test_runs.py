@@ -17,6 +17,7 @@ import yaml
 from safetensors.torch import load_file
 
 from decoupled_ner import DecoupledNER, load_model
+from decoupled_ner.training.runs import dataset_slug
 from training.tiny import Run
 
 #: The last weights count: with dev in the training data nothing is selected on it.
@@ -143,7 +144,8 @@ def test_a_tagger_trains_under_the_same_report(tiny_run: Run, tmp_path: Path):
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
-    [folder] = (tmp_path / "runs" / "tagger" / "data-bert-crf").glob("*/seed-3")
+    name = f"{dataset_slug(str(tiny_run.folder / 'data'))}-bert-crf"
+    [folder] = (tmp_path / "runs" / "tagger" / name).glob("*/seed-3")
     result = json.loads((folder / "result.json").read_text())
     assert result["system"] == "bert-crf" and result["lost_training_entities"] == 0
     assert result["overall"]["candidate_recall"] is None
