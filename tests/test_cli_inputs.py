@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from command import status
 from terminal import put_terminal
 
 from decoupled_ner import DecoupledNER
 from decoupled_ner.candidates import NGrams
-from decoupled_ner.cli import main
 from decoupled_ner.data.jsonl import write_jsonl
 from decoupled_ner.models.decoupled import DecoupledConfig, DecoupledModel
 from decoupled_ner.models.encoder import load_encoder, load_encoder_config, load_tokenizer
@@ -29,12 +29,6 @@ def model(tiny_encoder: str, tmp_path_factory: pytest.TempPathFactory) -> str:
     network = DecoupledModel.from_encoders(config, load_encoder(tiny_encoder), None)
     ner = DecoupledNER(network, load_tokenizer(tiny_encoder), NGrams(max_length=2), device="cpu")
     return str(ner.save_pretrained(tmp_path_factory.mktemp("cli") / "model"))
-
-
-def status(*arguments: str) -> int:
-    with pytest.raises(SystemExit) as ended:
-        main(arguments)
-    return int(ended.value.code or 0)
 
 
 @pytest.mark.parametrize("form", ["jsonl", "conll", "html", "terminal"])

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from command import status
 
 from decoupled_ner import DecoupledNER
 from decoupled_ner.candidates import NGrams
-from decoupled_ner.cli import main
 from decoupled_ner.data.formats import read_file
 from decoupled_ner.data.jsonl import write_jsonl
 from decoupled_ner.models.decoupled import DecoupledConfig, DecoupledModel
@@ -32,12 +32,6 @@ def model(tiny_encoder: str, tmp_path_factory: pytest.TempPathFactory) -> str:
         network.global_classifier.bias.copy_(torch.tensor([0.0, 3.0]))
     ner = DecoupledNER(network, load_tokenizer(tiny_encoder), NGrams(max_units=2), device="cpu")
     return str(ner.save_pretrained(tmp_path_factory.mktemp("cli") / "model"))
-
-
-def status(*arguments: str) -> int:
-    with pytest.raises(SystemExit) as ended:
-        main(arguments)
-    return int(ended.value.code or 0)
 
 
 def test_conll_leaves_empty_texts_out_and_says_so(

@@ -1,34 +1,43 @@
-"""Annotated sentences as batches: regions of them as pairs, and windows of them for a proposer."""
+"""Annotated sentences as batches: regions of them as pairs, and windows of them for models that
+read a whole sentence."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from torch import Tensor
 
 from decoupled_ner.data.pairs import Pair, PairBatch, PairEncoder, TokenizedText, collate_pairs
 from decoupled_ner.data.swaps import MentionSwaps
 from decoupled_ner.models.pieces import Piece
-from decoupled_ner.models.proposer_inputs import ProposerInputs, UnitSpan
+from decoupled_ner.models.proposer_inputs import ProposerInputs
 from decoupled_ner.training.batches import EpochBatches
 from decoupled_ner.types import Region, Sentence
 
 
 @dataclass(frozen=True, slots=True)
 class GoldWindow:
-    """A window of a training sentence with the gold spans of the whole sentence."""
+    """A window of a training sentence with what is to be learnt of the whole sentence: a proposer's
+    spans (`UnitSpan`), a tagger's tags (int)."""
 
     piece: Piece
-    spans: list[UnitSpan]
+    gold: list[Any]
+
+
+class WindowInputs(Protocol):
+    """How windows and their gold become a model's tensors."""
+
+    def collate(self, pieces: Sequence[Piece], gold: Sequence[list[Any]], /) -> dict[str, Tensor]:
+        """One padded batch."""
 
 
 def gold_windows(
     inputs: ProposerInputs, sentences: Sequence[Sentence]
 ) -> tuple[list[GoldWindow], int]:
-    """The windows of sentences, and how many of their entities can't be proposed."""
+    """The windows of sentences for a proposer, and how many of their entities it can't propose."""
     windows, lost = [], 0
     encoded = inputs.encode_batch([sentence.text for sentence in sentences])
     for sentence, pieces in zip(sentences, encoded, strict=True):
@@ -39,10 +48,10 @@ def gold_windows(
 
 
 class WindowBatches(EpochBatches):
-    """Every training sentence once an epoch, as the tensors that a proposer reads."""
+    """Every training sentence once an epoch, as the tensors that a model reads."""
 
     def __init__(
-        self, inputs: ProposerInputs, windows: Sequence[GoldWindow], **settings: int
+        self, inputs: WindowInputs, windows: Sequence[GoldWindow], **settings: int
     ) -> None:
         super().__init__(**settings)
         self.inputs, self.windows = inputs, windows
@@ -54,7 +63,7 @@ class WindowBatches(EpochBatches):
         return len(item.piece)
 
     def collate(self, items: Sequence[GoldWindow]) -> dict[str, Tensor]:
-        return self.inputs.collate([i.piece for i in items], [i.spans for i in items])
+        return self.inputs.collate([i.piece for i in items], [i.gold for i in items])
 
 
 class LabelledRegion(NamedTuple):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -11,41 +11,13 @@ from torch import Tensor
 
 from decoupled_ner.inference.compute import DType
 from decoupled_ner.inference.tagger import Tagger
-from decoupled_ner.models.pieces import Piece
 from decoupled_ner.models.tagger import TaggerModel
 from decoupled_ner.models.tagger_builder import TaggerRecipe, build_tagger
 from decoupled_ner.models.tagger_inputs import TaggerInputs
 from decoupled_ner.training.base import EncoderTraining
-from decoupled_ner.training.batches import EpochBatches
+from decoupled_ner.training.sentence_batches import GoldWindow, WindowBatches
 from decoupled_ner.training.sentence_data import EvaluationBatch, SentenceData
 from decoupled_ner.types import Entity
-
-
-@dataclass(frozen=True, slots=True)
-class TaggedPiece:
-    """A window of a training sentence with the tags of the whole sentence."""
-
-    piece: Piece
-    tags: list[int]
-
-
-class TaggerBatches(EpochBatches):
-    """Every training sentence once an epoch, as the tensors that a tagger reads."""
-
-    def __init__(
-        self, inputs: TaggerInputs, pieces: Sequence[TaggedPiece], **settings: int
-    ) -> None:
-        super().__init__(**settings)
-        self.inputs, self.pieces = inputs, pieces
-
-    def items(self, epoch: int) -> Sequence[TaggedPiece]:
-        return self.pieces
-
-    def length_of(self, item: TaggedPiece) -> int:
-        return len(item.piece)
-
-    def collate(self, items: Sequence[TaggedPiece]) -> dict[str, Tensor]:
-        return self.inputs.collate([i.piece for i in items], [i.tags for i in items])
 
 
 class TaggerData(SentenceData):
@@ -56,8 +28,8 @@ class TaggerData(SentenceData):
     def items_per_epoch(self) -> int:
         return len(self._tagged())
 
-    def training_batches(self, rank: int, world_size: int) -> EpochBatches:
-        return TaggerBatches(
+    def training_batches(self, rank: int, world_size: int) -> WindowBatches:
+        return WindowBatches(
             self._inputs(),
             self._tagged(),
             batch_size=self.batch_size,
@@ -71,14 +43,14 @@ class TaggerData(SentenceData):
         assert isinstance(module, TaggerTraining)
         return module.inputs
 
-    def _tagged(self) -> list[TaggedPiece]:
+    def _tagged(self) -> list[GoldWindow]:
         if not hasattr(self, "_pieces"):
             self._pieces, inputs = [], self._inputs()
             for sentence in self.training_sentences:
                 tagged = inputs.tag(sentence.text, sentence.entities)
                 self.lost_entities += len(tagged.lost)
                 pieces = inputs.encode(sentence.text)
-                self._pieces += [TaggedPiece(piece, tagged.tags) for piece in pieces]
+                self._pieces += [GoldWindow(piece, tagged.tags) for piece in pieces]
         return self._pieces
 
 
