@@ -47,6 +47,8 @@ def main() -> None:
         models = {}
         for given in options.models:
             name, _, folder = given.partition("=")
+            if not (name and folder):
+                raise InputError(f"{given!r} is not NAME=MODEL: name the folder of a model")
             models[name] = load_model(folder)
         rows = [row(name, model, case) for case in CASES for name, model in models.items()]
     except InputError as error:

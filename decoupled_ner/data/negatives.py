@@ -3,7 +3,8 @@
 Three kinds: regions of a *noun* generator; regions whose text is within one *edit* of an entity
 mention (one insertion, deletion or substitution of a character); and regions that the configured
 *candidate* generators propose, since a model must have seen as ``O`` what prediction will ask it
-about. The paper's appendix has the first two; no gold region is ever in the pool.
+about. The paper's appendix has the first two; no gold region is ever in the pool, nor one with
+whitespace at an end: tokenisers drop it, so that ``Rome`` would be taught as ``O`` too.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
 from decoupled_ner.candidates.base import CandidateGenerator
+from decoupled_ner.candidates.words import trimmed
 from decoupled_ner.progress import batches
 from decoupled_ner.types import Region, Sentence
 
@@ -45,7 +47,9 @@ def negative_pools(
                 pool.update(EditIndex(e.text for e in sentence.entities).regions(sentence.text))
             elif edit_scope == "dataset":
                 pool.update(everywhere.regions(sentence.text))
-            pools.append(sorted(pool.difference(entity.region for entity in sentence.entities)))
+            pool.difference_update(entity.region for entity in sentence.entities)
+            text = sentence.text
+            pools.append(sorted(r for r in pool if trimmed(text, r.start, r.end) == r))
     return pools
 
 

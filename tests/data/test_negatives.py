@@ -60,6 +60,14 @@ def test_pools_hold_no_gold_region():
     assert Region(0, 2) in pools[0]  # 北京 where it is no entity of its own
 
 
+def test_a_mention_with_a_space_beside_it_is_no_negative():
+    pool = negative_pools(
+        [sentence("to Rome, Ohio", (3, 7, "LOC"), (9, 13, "LOC"))], [], "sentence"
+    )
+    texts = {"to Rome, Ohio"[region.start : region.end] for region in pool[0]}
+    assert texts == {"Rom", "ome", "Rome,", "Ohi", "hio"}
+
+
 def test_scope_of_edits():
     sentences = [sentence("王小明来了", (0, 3, "PER")), sentence("王小朋走了")]
     assert negative_pools(sentences, [], "none") == [[], []]

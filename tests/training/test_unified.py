@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 import pytorch_lightning as pl
 import torch
+from tokenizers.pre_tokenizers import ByteLevel
+from transformers import RobertaConfig, RobertaModel, RobertaTokenizer
 
 from decoupled_ner import DecoupledNER, Sentence
-from decoupled_ner.candidates import GazetteerMatches, NGrams
+from decoupled_ner.candidates import CandidateGenerator, GazetteerMatches, NGrams, WordNGrams
 from decoupled_ner.data.jsonl import write_jsonl
 from decoupled_ner.training.base import EncoderTraining, warmup_linear
 from decoupled_ner.training.data import UnifiedData
@@ -21,13 +23,16 @@ from decoupled_ner.types import InputError, Region, entity_at
 
 
 def modules(
-    sentences: list[Sentence], folder: Path, encoder: str, **settings: object
+    sentences: list[Sentence],
+    folder: Path,
+    encoder: str,
+    candidates: CandidateGenerator | None = None,
+    **settings: object,
 ) -> tuple[UnifiedTraining, UnifiedData]:
     for split in ("train", "dev"):
         write_jsonl(sentences, folder / f"{split}.jsonl")
-    data = UnifiedData(
-        str(folder), encoder, NGrams(max_length=4), batch_size=8, negatives_per_positive=None
-    )
+    candidates = candidates or NGrams(max_length=4)
+    data = UnifiedData(str(folder), encoder, candidates, batch_size=8, negatives_per_positive=None)
     model = UnifiedTraining(encoder, data.labels, dropout=0.0, lr=3e-3, warmup=0.0, **settings)
     return model, data
 
@@ -48,15 +53,60 @@ pytestmark = [
 ]
 
 
+@pytest.fixture(scope="module")
+def tiny_roberta(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A directory with a random two-layer RoBERTa, whose tokens are single bytes."""
+    directory = tmp_path_factory.mktemp("tiny-roberta")
+    tokens = ["<s>", "<pad>", "</s>", "<unk>", "<mask>", *sorted(ByteLevel.alphabet())]
+    tokenizer = RobertaTokenizer({token: index for index, token in enumerate(tokens)}, merges=[])
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+    config = RobertaConfig(
+        vocab_size=len(tokens), intermediate_size=64, max_position_embeddings=160,
+        pad_token_id=1, initializer_range=0.5, hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0, **sizes,
+    )  # fmt: skip
+    RobertaModel(config).save_pretrained(directory)
+    tokenizer.save_pretrained(directory)
+    return str(directory)
+
+
 def test_overfit_save_load_same_answer(
     two_sentences: list[Sentence], tmp_path: Path, tiny_encoder: str
 ):
     model, data = modules(two_sentences, tmp_path, tiny_encoder)
-    trainer(tmp_path, 40, limit_val_batches=0).fit(model, data)
+    learns_by_heart(two_sentences, 40, tmp_path, model, data)
+
+
+def test_an_english_roberta_learns_saves_and_loads_too(tmp_path: Path, tiny_roberta: str):
+    first, second = "Ann Lee flew to Rome.", "In Rome, Acme hired Zoë Żak"
+    sentences = [
+        Sentence(first, (entity_at(first, 0, 7, "PER"), entity_at(first, 16, 20, "LOC"))),
+        Sentence(
+            second,
+            (
+                entity_at(second, 3, 7, "LOC"),
+                entity_at(second, 9, 13, "ORG"),
+                entity_at(second, 20, 27, "PER"),
+            ),
+        ),
+    ]
+    model, data = modules(sentences, tmp_path, tiny_roberta, WordNGrams(max_words=2))
+    learns_by_heart(sentences, 120, tmp_path, model, data)
+
+
+def learns_by_heart(
+    sentences: list[Sentence],
+    epochs: int,
+    tmp_path: Path,
+    model: UnifiedTraining,
+    data: UnifiedData,
+) -> None:
+    trainer(tmp_path, epochs, limit_val_batches=0).fit(model, data)
     ner = model.recognizer()
-    texts = [sentence.text for sentence in two_sentences]
+    texts = [sentence.text for sentence in sentences]
     found = ner.predict_batch(texts)
-    for sentence, entities in zip(two_sentences, found, strict=True):
+    for sentence, entities in zip(sentences, found, strict=True):
         assert [(e.start, e.end, e.label) for e in entities] == [
             (e.start, e.end, e.label) for e in sentence.entities
         ]
