@@ -43,6 +43,13 @@ class Union(CandidateGenerator):
         """This union with further generators, under the same limit."""
         return Union([*self.generators, *generators], self.max_length)
 
+    def without(self, kind: type[CandidateGenerator]) -> Union | None:
+        """This union less the generators of a class, at any depth; None where none is left."""
+        kept = [g for g in self.generators if not isinstance(g, kind)]
+        parts = [g.without(kind) if isinstance(g, Union) else g for g in kept]
+        left = [part for part in parts if part is not None]
+        return Union(left, self.max_length) if left else None
+
     def candidates(self, text: str) -> list[Candidate]:
         """The candidates of ``text``, sorted by start, then end."""
         return self.candidates_batch([text])[0]

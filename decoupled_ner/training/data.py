@@ -15,6 +15,7 @@ from decoupled_ner.data.out_of_fold import OutOfFold
 from decoupled_ner.data.pairs import PairEncoder
 from decoupled_ner.data.swaps import swapped_mentions
 from decoupled_ner.inference.proposer import proposers_in, with_recorded
+from decoupled_ner.inference.tagger import TaggerCandidates
 from decoupled_ner.models.encoder import load_tokenizer
 from decoupled_ner.models.proposer_inputs import ProposerInputs
 from decoupled_ner.progress import batches
@@ -41,7 +42,7 @@ class UnifiedData(SentenceData):
         negative_edits: regions within one edit of a mention of the same ``sentence``, of the whole
             ``dataset``, or ``none``.
         negative_candidates: whether what ``candidates`` propose on training sentences are
-            negatives too.
+            negatives too; not so what a tagger among them does, since it has seen these sentences.
         train_candidates: a file of out-of-fold candidates, which ``decoupled-ner proposer --folds``
             writes: what the proposer among ``candidates`` suggests on training sentences comes from
             there, since it has seen them. Needed where there is one.
@@ -93,7 +94,7 @@ class UnifiedData(SentenceData):
         to_config(self.candidates)  # what can't be saved is told now, not after the training
         self.negative_generators = [
             *([negative_nouns] if negative_nouns else []),
-            *([self._unseen(train_candidates)] if negative_candidates else []),
+            *(self._unseen(train_candidates) if negative_candidates else []),
         ]
         self.negative_edits: EditScope = negative_edits
         self.negatives_per_positive = negatives_per_positive
@@ -112,19 +113,22 @@ class UnifiedData(SentenceData):
             WindowBatches, inputs, windows, batch_size=batch_size, seed=self.seed
         )
 
-    def _unseen(self, path: str | None) -> Union:
-        """The candidate generators, with what a proposer suggests on sentences that it was trained
-        on replaced by what others suggest that were not."""
+    def _unseen(self, path: str | None) -> list[Union]:
+        """The candidate generators without those that have seen the training sentences: a proposer
+        is replaced by what others suggest that have not, a tagger is left out."""
+        union = self.candidates
         if path is None:
-            if proposers_in(self.candidates):
+            if proposers_in(union):
                 raise InputError(
                     "a proposer has seen the training sentences: --data.train_candidates FILE takes"
                     " out-of-fold candidates, --data.negative_candidates=false does without"
                 )
-            return self.candidates
-        recorded = OutOfFold.read(path)
-        recorded.check(self.data, (sentence.text for sentence in self.training_sentences))
-        return with_recorded(self.candidates, recorded)
+        else:
+            recorded = OutOfFold.read(path)
+            recorded.check(self.data, (sentence.text for sentence in self.training_sentences))
+            union = with_recorded(union, recorded)
+        unseen = union.without(TaggerCandidates)
+        return [unseen] if unseen else []
 
     def pairs(self) -> tuple[list[LabelledRegion], list[LabelledRegion]]:
         """Every positive and the whole pool of negatives of the split that is trained on."""

@@ -10,13 +10,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from decoupled_ner.candidates import NGrams, Union
+from decoupled_ner.candidates import JiebaNouns, NGrams, Union
+from decoupled_ner.candidates.base import CandidateGenerator
 from decoupled_ner.inference.model import DecoupledNER
 from decoupled_ner.inference.tagger import Tagger, TaggerCandidates
 from decoupled_ner.labels import LabelSet, repair_tags
 from decoupled_ner.models.decoupled import DecoupledConfig, DecoupledModel
 from decoupled_ner.models.encoder import load_encoder, load_encoder_config, load_tokenizer
 from decoupled_ner.models.tagger_builder import TaggerRecipe, build_tagger
+from decoupled_ner.training.data import UnifiedData
+from decoupled_ner.training.sentence_batches import LabelledRegion
 from decoupled_ner.types import InputError, Region
 
 LABELS = LabelSet(("PER", "GPE"))
@@ -164,3 +167,21 @@ def test_mistakes_are_told(tagger: Tagger, tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"model_type": "bert"}')
     with pytest.raises(InputError, match="not a tagger"):
         Tagger.from_pretrained(tmp_path)
+
+
+def test_what_it_suggests_on_training_sentences_is_no_negative(
+    tagger: Tagger, tiny_encoder: str, tmp_path: Path
+) -> None:
+    seen = TaggerCandidates(tagger.save_pretrained(tmp_path), min_probability=1e-3, device="cpu")
+
+    def negatives(generator: CandidateGenerator) -> list[LabelledRegion]:
+        data = UnifiedData(
+            "demo", tiny_encoder, generator, negative_edits="none", train_sentences=9
+        )
+        assert any(seen.propose_batch([sentence.text for sentence in data.training_sentences]))
+        return data.pairs()[1]
+
+    nouns = negatives(JiebaNouns())
+    assert nouns and negatives(Union([JiebaNouns(), seen])) == nouns
+    assert negatives(Union([Union([seen]), JiebaNouns()])) == nouns
+    assert negatives(seen) == []
