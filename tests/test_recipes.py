@@ -19,6 +19,8 @@ from decoupled_ner.training.unified import UnifiedTraining
 from decoupled_ner.types import InputError
 
 RECIPES = sorted(recipe_folder("unify").glob("*.yaml"))
+#: Where candidates come from, each a recipe of Weibo.
+SOURCES = ("ltp", "tagger", "paper", "proposer", "union")
 PAPER = {"ontonotes4": (64, 4), "msra": (64, 4), "weibo": (32, 10)}
 
 
@@ -33,7 +35,8 @@ def test_recipe_parses(path: Path):
     given["data"] |= {"encoder": "zh-small"}
     parser.parse_object(given)
     assert recipe["trainer"]["max_epochs"] > 0
-    assert generator_from_config(recipe["data"]["candidates"]).propose("北京 and New York")
+    if path.stem not in {f"weibo-{source}-small" for source in SOURCES}:  # which need a model
+        assert generator_from_config(recipe["data"]["candidates"]).propose("北京 and New York")
 
 
 @pytest.mark.parametrize("name", PAPER)
@@ -52,6 +55,22 @@ def test_the_joint_recipe_adds_a_proposer_alone():
     )
     assert joint["model"].pop("proposer")["gamma"] > 0
     assert joint == plain
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_recipes_of_candidate_sources_differ_in_these_alone(source: str):
+    plain, other = (
+        yaml.safe_load((recipe_folder("unify") / f"weibo{kind}-small.yaml").read_text())
+        for kind in ("", f"-{source}")
+    )
+    generators = other["data"]["candidates"]["init_args"]["generators"]
+    proposes = any(g["class_path"].endswith("ProposerCandidates") for g in generators)
+    assert proposes == ("train_candidates" in other["data"])  # which it has not seen
+    assert other["data"]["train_mentions"] == (source == "union")
+    for data in (plain["data"], other["data"]):
+        for name in ("candidates", "train_mentions", "train_candidates", "negative_nouns"):
+            data.pop(name, None)
+    assert other == plain
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
