@@ -10,6 +10,7 @@ from typing import Any, Literal
 import yaml
 
 from decoupled_ner.checksums import sha256_of
+from decoupled_ner.data.catalog import is_dataset, load_dataset
 from decoupled_ner.locations import dataset_recipe, find_recipe, recipe_folder, runs_folder
 from decoupled_ner.models.encoder import is_small, load_encoder_config
 from decoupled_ner.training.launch import Run, tagger_folder, unify_folder
@@ -116,15 +117,23 @@ def _fields(kind: type[Any], given: Mapping[str, Any], place: str) -> dict[str, 
         raise InputError(
             f"{place}: no field {min(unknown)!r}; there are {', '.join(sorted(known))}"
         )
-    return {key: tuple(value) if isinstance(value, list) else value for key, value in given.items()}
+    lists = {field.name for field in fields(kind) if str(field.type).startswith("tuple")}
+    if wrong := [key for key, value in given.items() if (key in lists) != isinstance(value, list)]:
+        raise InputError(
+            f"{place}: {wrong[0]} must {'be' if wrong[0] in lists else 'not be'} a list"
+        )
+    return {key: tuple(value) if key in lists else value for key, value in given.items()}
 
 
 def plan(experiment: Experiment, output: Path) -> Iterator[Plan]:
     """The runs, seed after seed, so that an interrupted comparison has whole rounds.
 
     Raises:
-        InputError: an unknown system or encoder, or stage 1 that is asked for and not there.
+        InputError: an unknown data set, system or encoder, or stage 1 that is asked for and not
+            there.
     """
+    if not is_dataset(experiment.dataset):
+        load_dataset(experiment.dataset)  # says what there is
     prepared = [_prepare(experiment, system) for system in experiment.systems]
     for seed in experiment.seeds:
         for size in experiment.sizes or (None,):
@@ -191,7 +200,7 @@ def _find(name: str, dataset: str, encoder: str) -> tuple[Stage, Path]:
         return ("tagger" if "parts:" in path.read_text(encoding="utf-8") else "unify"), path
     if (recipe_folder("baselines") / f"{name}.yaml").is_file():
         return "tagger", find_recipe("baselines", name)
-    if (recipe_folder("unify") / f"{name}.yaml").is_file():
+    if any((recipe_folder("unify") / f"{name}{size}.yaml").is_file() for size in ("", "-small")):
         return "unify", find_recipe("unify", name, small=small)
     known = sorted(
         path.stem

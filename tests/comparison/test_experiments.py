@@ -1,0 +1,79 @@
+"""The experiments that lie here: each run of theirs would begin, with settings that exist."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command import status
+
+from decoupled_ner.comparison import experiment as module
+from decoupled_ner.comparison.experiment import plan, read_experiment
+from decoupled_ner.models.encoder import load_encoder_config
+from decoupled_ner.training import launch
+from decoupled_ner.training.cli import TrainingCLI
+from decoupled_ner.training.starts import Start
+
+FOLDER = Path(__file__).parents[2] / "benchmarks" / "experiments"
+
+
+class Parsed(TrainingCLI):
+    """Reads the arguments of a training, and builds nothing."""
+
+    def _set_seed(self) -> None:
+        pass
+
+    def _add_instantiators(self) -> None:
+        pass
+
+    def instantiate_classes(self) -> None:
+        pass
+
+    def _run_subcommand(self, subcommand: str) -> None:
+        pass
+
+
+@cache
+def parser_of(model: type[Any], data: type[Any], config: str) -> Any:
+    arguments = [config, "--model.encoder=x", "--data.dataset=x"]
+    return Parsed(model, data, Path("somewhere"), arguments).parser
+
+
+@pytest.fixture
+def begun(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The settings of each training that would have begun; what is made before is there."""
+    settings: list[Any] = []
+
+    def train(
+        model: type[Any], data: type[Any], name: str, folder: Path, given: Sequence[str],
+        run: launch.Run, *more: Any,
+    ) -> None:  # fmt: skip
+        parser = parser_of(model, data, given[0])
+        settings.append(parser.parse_args(["fit", *given, *run.arguments]).fit)
+
+    small = load_encoder_config("zh-small")
+    for place in (module, launch):
+        monkeypatch.setattr(place, "load_encoder_config", lambda name: small)
+        monkeypatch.setattr(
+            place, "resolve_start", lambda init, encoder, *more: Start(encoder, init)
+        )
+    monkeypatch.setattr(module, "stage_one_run", lambda path: {})
+    monkeypatch.setattr(launch, "train", train)
+    monkeypatch.setattr(sys, "argv", ["decoupled-ner"])
+    return settings
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_run_would_begin(path: Path, begun: list[Any], tmp_path: Path) -> None:
+    experiment = read_experiment(path)
+    assert experiment.name == path.stem and experiment.against is not None
+    plans = list(plan(replace(experiment, seeds=(1,)), tmp_path))
+    assert len(plans) == len(experiment.systems) * max(1, len(experiment.sizes))
+    for planned in plans:
+        assert status(*planned.command) == 0
+    assert [settings.data.dataset for settings in begun] == [experiment.dataset] * len(plans)
