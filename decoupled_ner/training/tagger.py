@@ -11,13 +11,17 @@ from torch import Tensor
 
 from decoupled_ner.inference.compute import DType
 from decoupled_ner.inference.tagger import Tagger
+from decoupled_ner.models.encoder import is_small, load_encoder_config
 from decoupled_ner.models.tagger import TaggerModel
 from decoupled_ner.models.tagger_builder import TaggerRecipe, build_tagger
 from decoupled_ner.models.tagger_inputs import TaggerInputs
 from decoupled_ner.training.base import EncoderTraining
 from decoupled_ner.training.sentence_batches import GoldWindow, WindowBatches
 from decoupled_ner.training.sentence_data import EvaluationBatch, SentenceData
-from decoupled_ner.types import Entity
+from decoupled_ner.types import Entity, InputError
+
+#: The encoder's peak learning rate where it `is_small`, and where it is a BERT-base.
+SMALL_LR, BASE_LR = 2e-4, 5e-5
 
 
 class TaggerData(SentenceData):
@@ -51,6 +55,11 @@ class TaggerData(SentenceData):
                 self.lost_entities += len(tagged.lost)
                 pieces = inputs.encode(sentence.text)
                 self._pieces += [GoldWindow(piece, tagged.tags) for piece in pieces]
+            if self.lost_entities == sum(len(s.entities) for s in self.training_sentences):
+                raise InputError(
+                    f"{self.data.name}: no entity in {self.fit_on} begins and ends with a unit;"
+                    f" --model.parts.units cuts texts in another way than {inputs.config.units!r}"
+                )
         return self._pieces
 
 
@@ -62,7 +71,7 @@ class TaggerTraining(EncoderTraining):
         labels: names of the labels, ``O`` first; the data module gives them.
         parts: what the tagger is made of; ``use_encoder`` puts ``encoder`` in.
         use_encoder: whether the tagger reads the encoder's hidden states.
-        lr: peak learning rate of the encoder.
+        lr: peak learning rate of the encoder; by default `SMALL_LR` or `BASE_LR`, by its size.
         new_lr: of all other parts, which start anew.
         weight_decay, warmup, seed: as in :class:`EncoderTraining`.
     """
@@ -73,12 +82,15 @@ class TaggerTraining(EncoderTraining):
         labels: list[str],
         parts: TaggerRecipe,
         use_encoder: bool = True,
-        lr: float = 5e-5,
+        lr: float | None = None,
         new_lr: float = 1e-3,
         weight_decay: float = 0.01,
         warmup: float = 0.1,
         seed: int = 1,
     ) -> None:
+        if lr is None:
+            small = not use_encoder or is_small(load_encoder_config(encoder))
+            lr = SMALL_LR if small else BASE_LR
         super().__init__(labels, lr, weight_decay, warmup, seed)
         self.save_hyperparameters()
         self.parts = replace(parts, encoder=encoder) if use_encoder else parts
@@ -124,4 +136,4 @@ class TaggerTraining(EncoderTraining):
     def facts(self) -> dict[str, Any]:
         data = self.data
         assert isinstance(data, TaggerData)
-        return {"lost_training_entities": data.lost_entities}
+        return {"lr": self.lr, "lost_training_entities": data.lost_entities}

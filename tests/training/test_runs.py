@@ -133,20 +133,40 @@ def test_nothing_to_resume_is_one_line(tiny_run: Run):
     assert output.startswith("error: nothing to resume")
 
 
-def test_a_tagger_trains_under_the_same_report(tiny_run: Run, tmp_path: Path):
+def run_tagger(run: Run, runs: str, name: str, *arguments: str) -> Path:
+    """Train one on the data of ``run``; its folder."""
     done = subprocess.run(
         [
-            sys.executable, "-m", "decoupled_ner.cli", "tagger", "bert-crf",
-            "--dataset", str(tiny_run.folder / "data"), "--encoder", tiny_run.encoder,
-            "--trainer.max_epochs=1", "--trainer.precision=32-true", "--seed", "3",
+            sys.executable, "-m", "decoupled_ner.cli", "tagger", name,
+            "--dataset", str(run.folder / "data"), "--encoder", run.encoder, "--seed", "3",
+            "--trainer.max_epochs=1", "--trainer.precision=32-true", *arguments,
         ],
-        env={**os.environ, "DECOUPLED_NER_RUNS": str(tmp_path / "runs"), "OMP_NUM_THREADS": "1"},
+        env={**os.environ, "DECOUPLED_NER_RUNS": str(run.folder / runs), "OMP_NUM_THREADS": "1"},
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
-    name = f"{dataset_slug(str(tiny_run.folder / 'data'))}-bert-crf"
-    [folder] = (tmp_path / "runs" / "tagger" / name).glob("*/seed-3")
+    system = f"{dataset_slug(str(run.folder / 'data'))}-{name}"
+    [folder] = (run.folder / runs / "tagger" / system).glob("*/seed-3")
+    return folder
+
+
+def test_a_tagger_trains_under_the_same_report(tiny_run: Run):
+    folder = run_tagger(tiny_run, "runs", "bert-crf")
     result = json.loads((folder / "result.json").read_text())
     assert result["system"] == "bert-crf" and result["lost_training_entities"] == 0
     assert result["overall"]["candidate_recall"] is None
     assert isinstance(load_model(folder / "model").predict_regions("他去了北京"), list)
+
+
+def test_two_processes_train_the_tagger_of_one(
+    tiny_run: Run, same_weights: Callable[[Path, Path, float], None]
+):
+    name, still = "bert-bilstm-crf", ("--model.parts.dropout=0", "--model.parts.encoder_dropout=0")
+    one = run_tagger(tiny_run, "one", name, *still)
+    two = run_tagger(
+        tiny_run, "two", name, *still, "--trainer.devices=2", "--trainer.accelerator=cpu"
+    )
+    same_weights(one, two, 2e-4)
+    first, second = (json.loads((run / "result.json").read_text()) for run in (one, two))
+    assert first["dev_f1"] == second["dev_f1"]
+    assert first["tokens_seen"] == second["tokens_seen"] > 0

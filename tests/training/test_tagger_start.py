@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from copy import deepcopy
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
 from pytorch_lightning.cli import LightningArgumentParser
 
 from decoupled_ner.locations import find_recipe, recipe_folder
+from decoupled_ner.models.tagger_builder import TaggerRecipe, build_tagger
+from decoupled_ner.training import tagger
 from decoupled_ner.training.launch import Run, _tagger_start, reads_encoder, train_tagger
-from decoupled_ner.training.tagger import TaggerData, TaggerTraining
+from decoupled_ner.training.tagger import BASE_LR, SMALL_LR, TaggerData, TaggerTraining
 from decoupled_ner.types import InputError
 
 RECIPES = sorted(recipe_folder("baselines").glob("*.yaml"))
@@ -51,3 +54,26 @@ def test_an_init_that_can_mean_nothing_is_told(tiny_encoder: str, tmp_path: Path
     (tmp_path / "empty.yaml").write_text("data: {}\n")
     with pytest.raises(InputError, match="no recipe of a tagger"):
         train_tagger(str(tmp_path / "empty.yaml"), "demo", Run(tiny_encoder), "auto")
+
+
+def test_units_that_express_no_entity_are_told(
+    tiny_encoder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = TaggerData("demo", tiny_encoder, train_sentences=9)
+    parts = TaggerRecipe(unit_dim=4, units="whitespace")
+    module = TaggerTraining(tiny_encoder, data.labels, parts, use_encoder=False)
+    _, module.inputs = build_tagger(parts, data.data.labels, [])
+    monkeypatch.setattr(data, "trainer", SimpleNamespace(lightning_module=module))
+    with pytest.raises(InputError, match=r"no entity in train .* than 'whitespace'"):
+        data.items_per_epoch()
+
+
+def test_the_rate_is_the_encoders_unless_it_is_given(
+    tiny_encoder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def rate(**given: float) -> float:
+        return TaggerTraining(tiny_encoder, ["O", "PER"], TaggerRecipe(), **given).lr
+
+    assert (rate(), rate(lr=1e-5)) == (SMALL_LR, 1e-5)
+    monkeypatch.setattr(tagger, "is_small", lambda config: False)
+    assert (rate(), rate(lr=1e-5)) == (BASE_LR, 1e-5)
