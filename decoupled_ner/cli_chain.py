@@ -32,7 +32,7 @@ def run_all(
     Interrupted, the same command goes on where it was.
     """
     require_training()
-    from decoupled_ner.training.chain import plan_chain
+    from decoupled_ner.training.chain_plan import plan_chain
 
     chain = plan_chain(recipe, encoder=encoder, text=text or (), sources=sources, seed=seed)
     show(_shown(chain), as_json, _render)

@@ -40,10 +40,7 @@ def pretrain(
         InputError: an unknown encoder, missing data, or a wrong setting.
     """
     recipe = find_recipe("pretrain", stage, small=is_small(load_encoder_config(run.encoder)))
-    before = stage_one_run(run.encoder)  # the encoder's own name goes on through the stages
-    folder = run_folder(
-        "pretrain", name or stage, (before or {}).get("encoder", run.encoder), run.seed
-    )
+    folder = pretrain_folder(name or stage, run)
     start = resolve_start(init, run.encoder, [_OTHER[stage]])
     model_class, data_class = _CLASSES[stage]
 
@@ -70,3 +67,9 @@ def pretrain(
         start,
         finish,
     )
+
+
+def pretrain_folder(name: str, run: Run) -> Path:
+    """Where a run of :func:`pretrain` lies: an encoder's name goes on through the stages."""
+    before = stage_one_run(run.encoder) or {}
+    return run_folder("pretrain", name, before.get("encoder", run.encoder), run.seed)

@@ -119,6 +119,12 @@ def _git(*arguments: str) -> str:
     ).stdout.strip()
 
 
+def written_since(path: Path, record: Path) -> bool:
+    """Whether a file is there and not older than ``record``, which is written when a run begins:
+    an older one is of an earlier run, which a run that failed early leaves in its place."""
+    return path.is_file() and path.stat().st_mtime_ns >= record.stat().st_mtime_ns
+
+
 def write_json(path: Path, content: dict[str, Any]) -> None:
     """Write beside, then rename, so that no reader sees half a file."""
     fresh = path.with_name(f".{path.name}.new")

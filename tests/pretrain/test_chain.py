@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from decoupled_ner.cli import main
-from decoupled_ner.training.chain import Chain, plan_chain
+from decoupled_ner.training import chain
+from decoupled_ner.training.chain import Chain, Step
+from decoupled_ner.training.chain_plan import plan_chain
+from decoupled_ner.training.launch import Run
+from decoupled_ner.training.pretrain import pretrain_folder
 from decoupled_ner.types import InputError
 
 RECIPE = """
@@ -105,8 +112,9 @@ def test_a_chain_runs_once_and_then_only_what_changed(
     run(main_all)
     context = plan().steps[4]
     context.result.unlink()  # as if it had been killed before its end
-    record = plan().folder / "context.json"
+    record = context.record
     record.write_text(json.dumps({**json.loads(record.read_text()), "result": None}))
+    os.utime(context.folder / "checkpoints" / "last.ckpt")
     assert states(plan())["context"] == "unfinished"
     aside = list(context.folder.parent.glob("seed-1~*"))  # of the run before the change
     capfd.readouterr()
@@ -150,3 +158,117 @@ def test_a_failing_step_stops_the_chain(recipe: Path, capfd: pytest.CaptureFixtu
         main(["all", str(recipe)])
     assert ended.value.code == 2
     assert "step mention ended with status" in capfd.readouterr().err
+
+
+def step(folder: Path, checksum: str = "1") -> Step:
+    """A step of training that reads one file."""
+    return Step("mention", ("a",), {"text": checksum}, folder, folder / "result.json", folder / "r")
+
+
+class Machine:
+    """Stands for the process of a step: ends as told."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.status, self.writes, self.resumed = 0, ["result.json"], False
+        monkeypatch.setattr(chain.subprocess, "run", self.run)
+
+    def run(self, command: list[str], check: bool) -> SimpleNamespace:
+        self.resumed = "--ckpt_path=last" in command
+        for path in self.writes:
+            Path(self.folder / path).write_text("done")
+        return SimpleNamespace(returncode=self.status)
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
+    made = Machine(monkeypatch)
+    made.folder = tmp_path
+    (tmp_path / "checkpoints").mkdir()
+    return made
+
+
+def test_what_an_earlier_run_left_is_not_resumed(machine: Machine, tmp_path: Path):
+    last = tmp_path / "checkpoints" / "last.ckpt"
+    machine.writes.append("checkpoints/last.ckpt")
+    Chain(()).run(step(tmp_path))
+    changed = step(tmp_path, "2")
+    machine.status, machine.writes = 1, []  # ends before it has moved the earlier run aside
+    for _ in range(2):
+        with pytest.raises(InputError, match="ended with status 1"):
+            Chain(()).run(changed)
+        assert Chain(()).state(changed)[0] == "unfinished" and not machine.resumed
+    last.write_text("its own")
+    machine.status, machine.writes = 0, ["result.json"]
+    Chain(()).run(changed)
+    assert machine.resumed and Chain(()).state(changed)[0] == "up to date"
+
+
+def test_a_step_without_a_result_has_not_finished(machine: Machine, tmp_path: Path):
+    machine.writes = []
+    with pytest.raises(InputError, match=r"ended without .*result\.json"):
+        Chain(()).run(step(tmp_path))
+    assert Chain(()).state(step(tmp_path))[0] == "unfinished"
+
+
+def test_every_file_that_a_step_reads_is_an_input(recipe: Path, masked_lm: str):
+    folder = recipe.parent
+    (folder / "other").mkdir()
+    (folder / "other" / "text.txt").write_text("李白从上海来。\n")
+    (folder / "rare.txt").write_text("天气\n")
+    (folder / "noise.yaml").write_text("model: {gce_q: 0.7}\n")
+    sources = (folder / "sources.yaml").read_text()
+    (folder / "sources.yaml").write_text(f"rules: {{stop_words: rare.txt}}\n{sources}")
+    content = recipe.read_text().replace("text.txt]", f"text.txt, {folder}/other/text.txt]")
+    options = f"--config={folder}/noise.yaml, --data.exclude_mentions_of={folder}/set"
+    content = content.replace("mention: &short [", f"mention: &short [{options}, ")
+    recipe.write_text(f"{content}distant: [--blacklist={folder}/people.txt]\n")
+
+    def inputs() -> dict[str, dict[str, str]]:
+        planned = plan_chain(str(recipe), encoder=masked_lm).steps
+        return {planned_step.name: dict(planned_step.inputs) for planned_step in planned}
+
+    before = inputs()
+    for file, name in (
+        ("text.txt", "encoder"),
+        ("other/text.txt", "encoder"),
+        ("rare.txt", "gazetteer"),
+        ("people.txt", "distant"),
+        ("noise.yaml", "mention"),
+        ("set/train.bio", "mention"),
+    ):
+        with (folder / file).open("a") as written:
+            written.write("\n")
+        after = inputs()
+        differing = {key for key in after[name] if after[name][key] != before[name][key]}
+        assert differing - {"gazetteer", "encoder of encoder"}, file
+        before = after
+    assert "recipe mention-small.yaml" in before["mention"]
+    assert "recipe encoder-adapt.yaml" in before["encoder"]
+
+
+def test_options_and_the_order_of_texts_lead_to_another_folder(recipe: Path, masked_lm: str):
+    texts = [str(recipe.parent / "text.txt"), str(recipe.parent / "words.txt")]
+
+    def labelled(order: list[str]) -> Path:
+        return plan_chain(str(recipe), encoder=masked_lm, text=order).steps[2].folder
+
+    folders = {labelled(texts), labelled(texts[::-1])}
+    recipe.write_text(f"{recipe.read_text()}distant: [--max-occurrences=9]\n")
+    assert len({*folders, labelled(texts)}) == 3
+    assert "--max-occurrences=9" in plan_chain(str(recipe), encoder=masked_lm).steps[2].arguments
+
+
+def test_seeds_have_records_of_their_own(recipe: Path, masked_lm: str):
+    one, two = (plan_chain(str(recipe), encoder=masked_lm, seed=seed).steps for seed in (1, 2))
+    for first, second in zip(one, two, strict=True):
+        assert (first.record == second.record) == (first.folder == second.folder)
+
+
+def test_an_encoder_of_stage_one_goes_on_under_its_name(recipe: Path, masked_lm: str):
+    encoder = recipe.parent / "run" / "encoder"
+    shutil.copytree(masked_lm, encoder)
+    result = {"stage": "mention", "encoder": "zh-small"}
+    (recipe.parent / "run" / "result.json").write_text(json.dumps(result))
+    planned = {s.name: s for s in plan_chain(str(recipe), encoder=str(encoder)).steps}
+    assert planned["context"].folder == pretrain_folder("own-context", Run(str(encoder)))
+    assert planned["context"].folder.parent.name == "zh-small"
