@@ -17,7 +17,7 @@ from decoupled_ner.comparison.records import record_of
 from decoupled_ner.comparison.results import Result, write_result
 from decoupled_ner.comparison.tables import cost_plot, plot, score_table
 from decoupled_ner.data.files import write_lines
-from decoupled_ner.training.runs import write_json
+from decoupled_ner.training.runs import write_json, written_since
 
 #: Told a run before it starts or is passed over: its name, how many are done, how many there are.
 Progress = Callable[[str, int, int], None]
@@ -78,12 +78,13 @@ def compare(
 def _run(planned: Plan, log: Path) -> Failure | None:
     """Run it unless it is done; None where it is then."""
     state = planned.runs / f"seed-{planned.seed}.json"
-    same = _read(state) == planned.settings
-    if same and (planned.folder / "result.json").is_file():
+    result, last = planned.folder / "result.json", planned.folder / "checkpoints" / "last.ckpt"
+    if _read(state) != planned.settings:
+        planned.runs.mkdir(parents=True, exist_ok=True)
+        write_json(state, dict(planned.settings))
+    if written_since(result, state):
         return None
-    resume = same and (planned.folder / "checkpoints" / "last.ckpt").is_file()
-    planned.runs.mkdir(parents=True, exist_ok=True)
-    write_json(state, dict(planned.settings))
+    resume = written_since(last, state)
     command = [sys.executable, "-m", "decoupled_ner.cli", *planned.command]
     with log.open("ab" if resume else "wb") as file:
         done = subprocess.run(
@@ -93,7 +94,7 @@ def _run(planned: Plan, log: Path) -> Failure | None:
             env={**os.environ, "DECOUPLED_NER_RUNS": str(planned.runs)},
             check=False,
         )
-    if done.returncode == 0 and (planned.folder / "result.json").is_file():
+    if done.returncode == 0 and result.is_file():
         return None
     lines = [line for line in log.read_text("utf-8", errors="replace").splitlines() if line.strip()]
     reason = lines[-1].strip() if lines else f"ended with status {done.returncode}"

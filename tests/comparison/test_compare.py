@@ -144,6 +144,17 @@ def test_a_failed_run_is_reported_and_goes_on_later(machine: Machine, tmp_path: 
     assert "Traceback" in Path(failure.log).read_text()  # what came before is kept
 
 
+def test_what_an_earlier_run_left_is_not_taken(machine: Machine, tmp_path: Path) -> None:
+    compare(experiment(seeds=(1,), systems=(System("bert-fc"),)), tmp_path)
+    changed = experiment(seeds=(1,), systems=(System("bert-fc", arguments=("--model.lr=1",)),))
+    machine.failing = {"bert-fc"}  # and the earlier result still lies there
+    assert compare(changed, tmp_path).failures
+    machine.failing = set()
+    machine.commands.clear()
+    assert not compare(changed, tmp_path).failures
+    assert len(machine.commands) == 1
+
+
 def test_rows_of_one_recipe_are_kept_apart(machine: Machine, tmp_path: Path) -> None:
     rows = (System("bert-fc"), System("other", recipe="bert-fc", published="bert-crf@9"))
     found = compare(experiment(systems=rows, seeds=(1,)), tmp_path)
