@@ -171,12 +171,19 @@ def build_gazetteer(
 def write_gazetteer(
     gazetteer: Gazetteer, directory: str | Path, manifest: dict[str, Any] | None = None
 ) -> None:
-    """Write the Parquet, the manifest where there is one, and last the gazetteer itself."""
+    """Write the Parquet, the manifest where there is one, and last the gazetteer itself.
+
+    Raises:
+        InputError: the folder can't be made or written.
+    """
     directory = Path(directory)
-    directory.mkdir(parents=True, exist_ok=True)
-    write_parquet(gazetteer.table, directory / PARQUET)
-    if manifest is not None:
-        beside = directory / f"{MANIFEST}.{os.getpid()}.tmp"
-        beside.write_text(json.dumps(manifest, ensure_ascii=False, indent=2) + "\n", "utf-8")
-        beside.replace(directory / MANIFEST)
-    gazetteer.save(directory)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        write_parquet(gazetteer.table, directory / PARQUET)
+        if manifest is not None:
+            beside = directory / f"{MANIFEST}.{os.getpid()}.tmp"
+            beside.write_text(json.dumps(manifest, ensure_ascii=False, indent=2) + "\n", "utf-8")
+            beside.replace(directory / MANIFEST)
+        gazetteer.save(directory)
+    except OSError as error:
+        raise InputError(f"{directory}: can't be written ({error.strerror or error})") from error

@@ -11,6 +11,7 @@ from decoupled_ner.gazetteer.gazetteer import Gazetteer
 from decoupled_ner.gazetteer.parquet import PARQUET, read_parquet
 from decoupled_ner.gazetteer.readers import read_rows
 from decoupled_ner.gazetteer.storage import stored_digest
+from decoupled_ner.types import InputError
 
 
 def load_gazetteer(paths: str | Path | Sequence[str | Path]) -> Gazetteer:
@@ -46,6 +47,8 @@ def load_columns(path: str | Path) -> Columns:
 
 
 def _entries(path: Path) -> Iterator[Entry]:
+    if not path.exists():
+        raise InputError(f"{path}: no such file or folder: build a gazetteer or name a dictionary")
     if path.is_dir():
         yield from Gazetteer.load(path)
     else:

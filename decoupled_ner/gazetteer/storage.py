@@ -34,6 +34,7 @@ from decoupled_ner.types import InputError
 
 FILE_NAME = "gazetteer.safetensors"
 _FORMAT = "decoupled-ner gazetteer 1"
+_MOST_TYPES = 1 << 16
 AFTER = "\0"  # ends a mention; mentions of annotated data may hold line breaks
 
 
@@ -107,6 +108,8 @@ def table_of(entries: Iterable[Entry]) -> Table:
     keys = {key for of_mention in claims.values() for key in of_mention}
     labels = tuple(sorted({label for label, _ in keys}))
     sources = tuple(sorted({source for _, source in keys}))
+    if len(labels) > _MOST_TYPES:
+        raise InputError(f"{len(labels):,} types, e.g. {labels[0]!r}: is another column the type?")
     label_id = {label: i for i, label in enumerate(labels)}
     source_id = {source: i for i, source in enumerate(sources)}
     flat = [(key, weight) for mention in order for key, weight in sorted(claims[mention].items())]

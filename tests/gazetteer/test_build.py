@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
-from decoupled_ner.gazetteer import Gazetteer
+from decoupled_ner.gazetteer import Entry, Gazetteer
 from decoupled_ner.gazetteer.build import build_gazetteer
 from decoupled_ner.gazetteer.edit import add, remove
 from decoupled_ner.gazetteer.normalise import Normaliser, Rules
@@ -128,8 +128,6 @@ def test_a_build_without_entities_is_refused(tmp_path: Path) -> None:
     ],
 )
 def test_forms(rules: Rules, text: str, form: str) -> None:
-    if rules.script:
-        pytest.importorskip("opencc")
     assert Normaliser(rules).form(text) == form
 
 
@@ -152,6 +150,33 @@ def test_adding_and_removing(sources: Path, tmp_path: Path) -> None:
     assert Gazetteer.load(out).label("发展") is None
     with pytest.raises(InputError, match="does not hold '发展'"):
         remove(out, "发展")
+
+
+def test_what_is_added_outweighs_the_dictionaries(tmp_path: Path) -> None:
+    Gazetteer.from_entries([Entry("长安", "GPE", "a", 9.0), Entry("长安", "GPE", "b", 9.0)]).save(
+        tmp_path
+    )
+    found = add(tmp_path, "长安", "ORG")
+    assert found["types"] == {"ORG": 180.0, "GPE": 18.0}
+    assert add(tmp_path, "长安", "PER")["types"] == {"PER": 180.0, "GPE": 18.0}
+    assert add(tmp_path, "长安", "PER", 1.0)["type"] == "GPE"
+    remove(tmp_path, "长安")
+    empty = Gazetteer.load(tmp_path)
+    assert len(empty) == 0 and empty.matcher.find("长安") == []
+
+
+def test_a_folder_that_cannot_be_written(sources: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="file: can't be written"):
+        build_gazetteer(sources, tmp_path / "file")
+
+
+def test_too_many_types_are_another_column(tmp_path: Path) -> None:
+    (tmp_path / "a.tsv").write_text("".join(f"北京{i}\t{i}\n" for i in range(65_537)), "utf-8")
+    sources = tmp_path / "sources.yaml"
+    sources.write_text("sources: [{name: a, path: a.tsv, format: tsv, licence: MIT}]")
+    with pytest.raises(InputError, match="65,537 types, e"):
+        build_gazetteer(sources, tmp_path / "out")
 
 
 def test_the_seed(tmp_path: Path) -> None:

@@ -85,6 +85,7 @@ def test_files_of_several_kinds(tmp_path: Path) -> None:
         ({}, "either paths or mentions"),
         ({"paths": "a.txt", "mentions": {}}, "either paths or mentions"),
         ({"paths": "no-such.txt"}, "no such file"),
+        ({"paths": "runs/no-such"}, "no such file or folder: build a gazetteer"),
         ({"mentions": {}, "mode": "best"}, "no matching mode 'best'"),
     ],
 )
