@@ -90,6 +90,13 @@ def test_nothing_to_audit(tmp_path: Path) -> None:
         noise_audit(tmp_path / "out")
 
 
+def test_a_damaged_shard_is_told(folder: Path) -> None:
+    shard = sorted(folder.glob("part-*"))[-1]
+    shard.write_bytes(shard.read_bytes()[:-20])
+    with pytest.raises(InputError, match=f"{shard.name}: damaged or missing shard"):
+        noise_audit(folder)
+
+
 def test_the_page_is_self_contained_and_escaped(tmp_path: Path) -> None:
     text = "<script>alert(1)</script>去北京大学&\x1b[31m看看"
     (tmp_path / "<a>.txt").write_text(text, encoding="utf-8")

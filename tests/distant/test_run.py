@@ -87,6 +87,31 @@ def test_what_a_row_tells(tmp_path: Path) -> None:
     }
 
 
+def test_who_works_may_be_in_another_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "elsewhere").mkdir()
+    texts = [write_text(Path("a.txt"), 60), write_text(Path("b.txt"), 60, seed=1)]
+
+    def move(*_: object) -> None:
+        os.chdir(tmp_path / "elsewhere")
+
+    settings = DistantSettings(**SMALL)
+    label_texts(texts, gazetteer(), "out", settings, progress=move)
+    monkeypatch.chdir(tmp_path)
+    label_texts(texts, gazetteer(), "all", settings)
+    assert contents(Path("out")) == contents(Path("all")) != {}
+
+
+def test_runs_in_folders_inside_are_left_alone(tmp_path: Path) -> None:
+    inside = tmp_path / "out" / "social" / ".part-0000-000000.parquet.1.tmp"
+    inside.parent.mkdir(parents=True)
+    inside.touch()
+    label(tmp_path / "out", [write_text(tmp_path / "a.txt", 20)])
+    assert inside.exists()
+
+
 def test_unlabelled_and_short_sentences(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("今天天气很好。\n去九江。\n", encoding="utf-8")
     manifest = label(tmp_path / "kept", [tmp_path / "a.txt"], keep_unlabelled=True)

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 
 from decoupled_ner.data.distant.labeller import Fate, Labeller
 from decoupled_ner.data.distant.manifest import read_manifest
 from decoupled_ner.data.distant.settings import DistantSettings
+from decoupled_ner.data.distant.shards import read_shard
 from decoupled_ner.gazetteer import Gazetteer
 from decoupled_ner.metrics import Counts, scores, span_counts
 from decoupled_ner.types import Entity, InputError, Sentence, entity_at
@@ -127,7 +127,7 @@ def _row(counts: Counts) -> dict[str, float]:
 
 
 def _mention_counts(path: Path) -> Iterator[tuple[str, Counter[str]]]:
-    entities = pq.read_table(path, columns=["entities"], use_threads=False)["entities"]
+    entities = read_shard(path, ["entities"])["entities"]
     values = entities.combine_chunks().flatten()
     labels = np.asarray(values.field("type").to_pylist(), dtype=object)
     texts = np.asarray(values.field("text").to_pylist(), dtype=object)
@@ -144,7 +144,7 @@ def _samples(
     share = math.ceil(samples / len(chosen))
     drawn: dict[str, dict[str, list[dict[str, Any]]]] = {group: {} for group in _GROUPS}
     for shard in chosen:
-        table = pq.read_table(paths[shard], use_threads=False).combine_chunks()
+        table = read_shard(paths[shard])
         for group, key in zip(_GROUPS, ("type", "reason"), strict=True):
             lists = table[group].combine_chunks()
             row_of = np.repeat(np.arange(len(lists)), lists.value_lengths().to_numpy())

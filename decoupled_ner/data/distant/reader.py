@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from decoupled_ner.data.distant.labeller import Ints
 from decoupled_ner.data.distant.manifest import read_manifest
+from decoupled_ner.data.distant.shards import read_shard
 from decoupled_ner.types import Entity, InputError, Region, Sentence
 
 # Shards that are mixed and held together, and rows that are made Python objects together.
@@ -71,7 +71,9 @@ class DistantReader(Iterator[NoisySentence]):
     def _sentences(self) -> Iterator[NoisySentence]:
         """Moves `state` on before it gives a sentence, so that the state is the one behind it."""
         for first in range(self._group * _SHARDS_TOGETHER, len(self._paths), _SHARDS_TOGETHER):
-            table = _read(self._paths[first : first + _SHARDS_TOGETHER])
+            paths = self._paths[first : first + _SHARDS_TOGETHER]
+            table = pa.concat_tables([read_shard(path, _COLUMNS) for path in paths])
+            table = table.combine_chunks()
             order = self._order(table.num_rows)
             for row in range(self._row, len(order), _ROWS_TOGETHER):
                 for record in table.take(pa.array(order[row : row + _ROWS_TOGETHER])).to_pylist():
@@ -104,14 +106,6 @@ def read_distant(
     except TypeError as error:
         raise InputError(f"not the state of a reader: {state!r}") from error
     return DistantReader(Path(directory), begin)
-
-
-def _read(paths: list[Path]) -> Any:
-    try:
-        tables = [pq.read_table(path, columns=list(_COLUMNS), use_threads=False) for path in paths]
-    except (OSError, ValueError) as error:
-        raise InputError(f"{paths[0].parent}: damaged or missing shard ({error})") from error
-    return pa.concat_tables(tables).combine_chunks()
 
 
 def _sentence(record: dict[str, Any]) -> NoisySentence:

@@ -61,7 +61,7 @@ def label_texts(
         InputError: a text or the gazetteer is missing or malformed, nothing in the gazetteer
             passes the rules, or ``output`` holds another run.
     """
-    output, settings = Path(output), settings or DistantSettings()
+    output, settings = Path(output).absolute(), settings or DistantSettings()
     files = text_files(texts)
     if not isinstance(gazetteer, Gazetteer):
         gazetteer = load_gazetteer(gazetteer)
@@ -90,8 +90,9 @@ class _Run:
     progress: Progress | None
 
     def __call__(self) -> None:
-        for leftover in self.output.glob("**/.part-*.tmp"):  # of a killed run
-            leftover.unlink(missing_ok=True)
+        for folder in (self.output, self.output / _STAGED):
+            for leftover in folder.glob(".part-*.tmp"):  # of a killed run
+                leftover.unlink(missing_ok=True)
         cap = self.settings.max_occurrences
         if cap is None:
             self._match(self.output, staged=False)

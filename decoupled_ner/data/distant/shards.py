@@ -160,9 +160,22 @@ def write_staged(sentences: Sentences, path: Path) -> None:
     _write(pa.table(columns), path, rest)
 
 
+def read_shard(path: Path, columns: Sequence[str] | None = None) -> Any:
+    """A shard as an Arrow table of one chunk.
+
+    Raises:
+        InputError: it is missing or damaged.
+    """
+    try:
+        chosen = None if columns is None else list(columns)
+        return pq.read_table(path, columns=chosen, use_threads=False).combine_chunks()
+    except (OSError, ValueError) as error:  # Arrow's errors are of these
+        raise InputError(f"{path}: damaged or missing shard ({error})") from error
+
+
 def read_staged(path: Path) -> Sentences:
     """What `write_staged` wrote."""
-    table = pq.read_table(path, use_threads=False)
+    table = read_shard(path)
     rest = json.loads(table.schema.metadata[_COUNTS])
     lines, offsets, texts = (table[name].to_pylist() for name in ("line", "offset", "text"))
     return Sentences(lines=lines, offsets=offsets, texts=texts, matches=_matches(table), **rest)
@@ -170,7 +183,7 @@ def read_staged(path: Path) -> Sentences:
 
 def staged_mentions(path: Path) -> Ints:
     """The mentions that are labelled in a staged shard, in the order of the text."""
-    matches = _matches(pq.read_table(path, columns=["matches"], use_threads=False))
+    matches = _matches(read_shard(path, ["matches"]))
     return matches.select(matches.fate == Fate.LABELLED).mention
 
 

@@ -25,8 +25,9 @@ _LONGEST_JSON_LINE = 256 << 20
 
 @dataclass(frozen=True, slots=True)
 class TextFile:
-    """A file to read: its number among the files, the name that sentences carry, and where the
-    files before it end (bytes as they lie on disk, for progress)."""
+    """A file to read: its number among the files, the name that sentences carry, its absolute path
+    (who reads it may work in another folder), and where the files before it end (bytes as they lie
+    on disk, for progress)."""
 
     number: int
     name: str
@@ -79,7 +80,7 @@ def text_files(paths: Sequence[str | Path]) -> list[TextFile]:
         raise InputError(f"{min(repeated)}: given twice")
     files, before = [], 0
     for number, (name, path) in enumerate(zip(names, listed, strict=True)):
-        files.append(TextFile(number, name, path, before))
+        files.append(TextFile(number, name, path.absolute(), before))
         before += path.stat().st_size
     return files
 
