@@ -87,6 +87,8 @@ def audit(
 
     if (gazetteer is None) != (dataset is None):
         raise InputError("agreement with gold needs both --gazetteer and --dataset")
+    if fold and dataset is None:
+        raise InputError("--fold is for agreement with gold: name a --dataset and a --gazetteer")
     report = noise_audit(
         directory,
         samples=samples,

@@ -36,8 +36,8 @@ def gazetteer_build(
         "runs/gazetteer"
     ),
     sources: Annotated[
-        Path | None, typer.Option(help="A sources file; by default the seed dictionaries.")
-    ] = None,
+        str, typer.Option(help="A sources file, or one in gazetteers/ by name: sources-open.")
+    ] = "sources",
     as_json: AsJson = False,
 ) -> None:
     """Build a gazetteer from dictionaries."""
@@ -47,8 +47,7 @@ def gazetteer_build(
     from decoupled_ner.progress import progress_bar
 
     with progress_bar("reading", "sources", shown=not as_json) as update:
-        recipe = sources or find_recipe("gazetteers", "sources")
-        manifest = build_gazetteer(recipe, output, update)
+        manifest = build_gazetteer(find_recipe("gazetteers", sources), output, update)
     show(manifest, as_json, render_build)
 
 
@@ -69,6 +68,8 @@ def gazetteer_report(
     from decoupled_ner.gazetteer.render import render_agreement, render_report
     from decoupled_ner.gazetteer.report import agreement, report
 
+    if fold and dataset is None:
+        raise InputError("--fold is for coverage and conflict: name a --dataset")
     loaded = _gazetteer(gazetteer)
     if dataset is None:
         show(report(loaded), as_json, render_report)

@@ -115,6 +115,12 @@ def test_gazetteer_verbs(tmp_path: Path):
         (("tagger", "bilstm", "--dataset", "demo", "--init", "auto"), "bilstm reads no encoder"),
         (("augment", "--dataset", "demo", "--output", "out.txt"), "name it .jsonl"),
         (("embeddings", "train", "--text", "none.txt"), "none.txt: no such text file"),
+        (
+            ("gazetteer", "build", "out", "--sources", "no-such"),
+            "no recipe 'no-such' in gazetteers/",
+        ),
+        (("gazetteer", "report", ".", "--fold", "GPE=LOC"), "--fold is for coverage and conflict"),
+        (("distant", "audit", ".", "--fold", "GPE=LOC"), "--fold is for agreement with gold"),
         (("compare", "--dataset", "demo"), "give --dataset and --systems, or --experiment"),
     ],
 )

@@ -69,6 +69,12 @@ class ContextData(TrainingData):
         super().__init__(encoder, batch_size, num_workers, seed)
         if not 0 <= held_out < 1:
             raise InputError(f"held_out={held_out} must be in [0, 1)")
+        for name, value, least in (
+            ("sentences_per_epoch", sentences_per_epoch, 1),
+            ("validation_sentences", validation_sentences, 0),
+        ):
+            if value is not None and value < least:
+                raise InputError(f"{name}={value} must be at least {least}")
         self.distant, self.held_out = distant, held_out
         self.manifest = read_manifest(Path(distant))
         self.label_set = LabelSet.of(self.manifest["entities"])

@@ -90,6 +90,8 @@ class MentionData(TrainingData):
             raise InputError(
                 f"temperature={temperature} must be at least 1, held_out={held_out} in [0, 1)"
             )
+        if entries_per_epoch is not None and entries_per_epoch < 1:
+            raise InputError(f"entries_per_epoch={entries_per_epoch} must be at least 1")
         self.max_tokens = max_tokens
         own = gazetteer == SEED
         columns = Columns.of(seed_gazetteer().table) if own else load_columns(gazetteer)

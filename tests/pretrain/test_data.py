@@ -145,6 +145,11 @@ def test_settings_that_are_wrong(gazetteer: str, distant: str, masked_lm: str, t
     Gazetteer.from_entries([Entry("九江", "GPE")]).save(tmp_path)
     with pytest.raises(InputError, match="no common words"):
         MentionData(masked_lm, str(tmp_path))
+    with pytest.raises(InputError, match="entries_per_epoch=0 must be at least 1"):
+        MentionData(masked_lm, gazetteer, entries_per_epoch=0)
+    for name, value in (("sentences_per_epoch", 0), ("validation_sentences", -1)):
+        with pytest.raises(InputError, match=f"{name}={value} must be at least"):
+            ContextData(masked_lm, distant, **{name: value})
     with pytest.raises(InputError, match=r"held_out=1\.0"):
         ContextData(masked_lm, distant, held_out=1.0)
     with pytest.raises(InputError, match=r"no manifest\.json"):
