@@ -13,6 +13,7 @@ from decoupled_ner.checksums import sha256_of
 from decoupled_ner.data.catalog import is_dataset, load_dataset
 from decoupled_ner.locations import dataset_recipe, find_recipe, recipe_folder, runs_folder
 from decoupled_ner.models.encoder import is_small, load_encoder_config
+from decoupled_ner.training.chain_inputs import encoder_inputs
 from decoupled_ner.training.launch import Run, tagger_folder, unify_folder
 from decoupled_ner.training.starts import resolve_start, stage_one_run
 from decoupled_ner.types import InputError
@@ -151,6 +152,7 @@ def _plan(
     recipe: Path,
     encoder: str,
     start: str,
+    files: Mapping[str, Mapping[str, str]],
 ) -> Plan:
     run, dataset = Run(encoder, seed), experiment.dataset
     row = system.name if size is None else f"{system.name}-{size}"
@@ -162,7 +164,6 @@ def _plan(
     chosen = ["--encoder", encoder, "--init", start, "--seed", str(seed), *data]
     sized = [] if size is None else [f"--data.train_sentences={size}"]
     further = [*chosen, *sized, *experiment.arguments, *system.arguments]
-    digest = sha256_of(recipe)
     return Plan(
         system=system,
         seed=seed,
@@ -170,12 +171,19 @@ def _plan(
         command=(stage, str(recipe), *further),
         runs=runs,
         folder=runs / folder.relative_to(runs_folder()),
-        settings={"command": [stage, recipe.name, *further], "recipe": digest},
+        settings={
+            "command": [stage, recipe.name, *further],
+            "recipe": sha256_of(recipe),
+            **({"encoders": files} if files else {}),
+        },
     )
 
 
-def _prepare(experiment: Experiment, system: System) -> tuple[Stage, Path, str, str]:
-    """What trains a system, its recipe, its encoder, and what ``--init`` is told."""
+def _prepare(
+    experiment: Experiment, system: System
+) -> tuple[Stage, Path, str, str, dict[str, dict[str, str]]]:
+    """What trains a system, its recipe, its encoder, what ``--init`` is told, and the SHA-256 of
+    the files of each encoder that is a folder, which may be trained anew under the same name."""
     encoder = system.encoder or experiment.encoder
     start = system.init
     if start != "none":
@@ -187,7 +195,8 @@ def _prepare(experiment: Experiment, system: System) -> tuple[Stage, Path, str, 
             )
     first = encoder if start == "none" else start.partition(",")[0]
     stage, recipe = _find(system.recipe or system.name, experiment.dataset, first)
-    return stage, recipe, encoder, start
+    folders = [name for name in (encoder, *start.split(",")) if Path(name).is_dir()]
+    return stage, recipe, encoder, start, {name: encoder_inputs(Path(name)) for name in folders}
 
 
 def _find(name: str, dataset: str, encoder: str) -> tuple[Stage, Path]:

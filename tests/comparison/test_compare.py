@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -153,6 +154,21 @@ def test_what_an_earlier_run_left_is_not_taken(machine: Machine, tmp_path: Path)
     machine.commands.clear()
     assert not compare(changed, tmp_path).failures
     assert len(machine.commands) == 1
+
+
+def test_runs_from_an_encoder_that_was_trained_anew_are_done_again(
+    machine: Machine, tmp_path: Path, tiny_encoder: str
+) -> None:
+    encoder = shutil.copytree(tiny_encoder, tmp_path / "encoder")
+    rows = (System("bert-fc"), System("other", recipe="bert-crf", init=str(encoder)))
+    compare(experiment(seeds=(1,), systems=rows), tmp_path / "out")
+    machine.commands.clear()
+    compare(experiment(seeds=(1,), systems=rows), tmp_path / "out")
+    assert not machine.commands
+    with (encoder / "model.safetensors").open("ab") as weights:
+        weights.write(b"\0")
+    compare(experiment(seeds=(1,), systems=rows), tmp_path / "out")
+    assert machine.commands == [["tagger", "bert-crf", "1"]]
 
 
 def test_rows_of_one_recipe_are_kept_apart(machine: Machine, tmp_path: Path) -> None:
