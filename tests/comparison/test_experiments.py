@@ -68,6 +68,27 @@ def begun(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     return settings
 
 
+@pytest.mark.parametrize("dataset", ["weibo", "msra"])
+def test_the_ablation_has_four_rows_of_five_seeds(dataset: str) -> None:
+    experiment = read_experiment(FOLDER / f"{dataset}-stage1.yaml")
+    assert (experiment.dataset, len(experiment.seeds)) == (dataset, 5)
+    names = [system.name.removeprefix("decoupled") for system in experiment.systems]
+    assert names == ["", "+mention", "+context", "+both"]
+
+
+def test_the_curve_of_msra_goes_through_the_ablation_and_no_other_run_is_made_twice(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(module, "load_encoder_config", lambda _: load_encoder_config("zh-small"))
+    ablation, scale, taggers = (
+        {planned.command for planned in plan(read_experiment(FOLDER / f"{name}.yaml"), tmp_path)}
+        for name in ("msra-stage1", "msra-scale", "msra-1k")
+    )
+    assert len(ablation) == 4 * 5
+    assert len(ablation & scale) == 2 * 2  # two rows of two seeds
+    assert not taggers & (ablation | scale)
+
+
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_run_would_begin(path: Path, begun: list[Any], tmp_path: Path) -> None:
     experiment = read_experiment(path)
