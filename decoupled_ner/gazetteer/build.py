@@ -6,11 +6,14 @@ import json
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock
 
 from decoupled_ner.checksums import sha256_of
 from decoupled_ner.gazetteer.entries import Entry
@@ -158,32 +161,60 @@ def build_gazetteer(
             for key, value in asdict(plan.rules).items()
         },
         "sources": [count.as_dict() for count in counts],
+        **_content(gazetteer),
+        "versions": {name: version(name) for name in ("decoupled-ner", "daachorse")},
+    }
+    directory = Path(directory)
+    with changing(directory):
+        _write(gazetteer, directory, manifest)
+    return manifest
+
+
+def rewrite_gazetteer(gazetteer: Gazetteer, directory: Path) -> None:
+    """Put another gazetteer into a folder. A manifest that lies there then tells its content.
+
+    Raises:
+        InputError: the manifest can't be read.
+    """
+    path, manifest = directory / MANIFEST, None
+    if path.is_file():
+        try:
+            manifest = {**json.loads(path.read_text(encoding="utf-8")), **_content(gazetteer)}
+        except (ValueError, TypeError) as error:
+            raise InputError(f"{path}: damaged ({error}); build the gazetteer again") from error
+    _write(gazetteer, directory, manifest)
+
+
+@contextmanager
+def changing(directory: Path) -> Iterator[None]:
+    """Keeps others from changing the gazetteer of a folder meanwhile; readers need not wait.
+
+    Raises:
+        InputError: the folder can't be made or written, now or by what is done meanwhile.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        with FileLock(directory / ".lock"):
+            yield
+    except OSError as error:
+        raise InputError(f"{directory}: can't be written ({error.strerror or error})") from error
+
+
+def _content(gazetteer: Gazetteer) -> dict[str, Any]:
+    """What a manifest tells of the mentions."""
+    return {
         "types": dict(Counter(gazetteer.best_labels)),
         "mentions": len(gazetteer),
         "words": len(gazetteer.words),
         "digest": gazetteer.digest,
-        "versions": {name: version(name) for name in ("decoupled-ner", "daachorse")},
     }
-    write_gazetteer(gazetteer, directory, manifest)
-    return manifest
 
 
-def write_gazetteer(
-    gazetteer: Gazetteer, directory: str | Path, manifest: dict[str, Any] | None = None
-) -> None:
-    """Write the Parquet, the manifest where there is one, and last the gazetteer itself.
-
-    Raises:
-        InputError: the folder can't be made or written.
-    """
-    directory = Path(directory)
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        write_parquet(gazetteer.table, directory / PARQUET)
-        if manifest is not None:
-            beside = directory / f"{MANIFEST}.{os.getpid()}.tmp"
-            beside.write_text(json.dumps(manifest, ensure_ascii=False, indent=2) + "\n", "utf-8")
-            beside.replace(directory / MANIFEST)
-        gazetteer.save(directory)
-    except OSError as error:
-        raise InputError(f"{directory}: can't be written ({error.strerror or error})") from error
+def _write(gazetteer: Gazetteer, directory: Path, manifest: dict[str, Any] | None) -> None:
+    """Write the Parquet, the manifest where there is one, and last the gazetteer itself."""
+    write_parquet(gazetteer.table, directory / PARQUET)
+    if manifest is not None:
+        beside = directory / f"{MANIFEST}.{os.getpid()}.tmp"
+        beside.write_text(json.dumps(manifest, ensure_ascii=False, indent=2) + "\n", "utf-8")
+        beside.replace(directory / MANIFEST)
+    gazetteer.save(directory)

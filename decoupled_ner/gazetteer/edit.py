@@ -6,14 +6,17 @@ belongs into a dictionary file among the sources.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from decoupled_ner.gazetteer.build import write_gazetteer
+from decoupled_ner.gazetteer.build import changing, rewrite_gazetteer
 from decoupled_ner.gazetteer.entries import Entry
 from decoupled_ner.gazetteer.gazetteer import Gazetteer
 from decoupled_ner.gazetteer.report import lookup
+from decoupled_ner.gazetteer.storage import stored_digest
 from decoupled_ner.types import InputError
 
 USER = "user"
@@ -26,18 +29,18 @@ def add(
 
     By default it weighs ten times what all dictionaries say of it, and 10 at least. Said again, it
     replaces what was said by hand before. Whoever reads the folder meanwhile sees the old or the
-    new gazetteer, never a part.
+    new gazetteer, never a part; others who change it wait.
 
     Raises:
         InputError: there is no gazetteer, or the mention or the type cannot be one.
     """
-    gazetteer = Gazetteer.load(directory)
-    others = (entry for entry in gazetteer if (entry.mention, entry.source) != (mention, USER))
-    if weight is None:
-        said = sum(e.weight for e in gazetteer.entries(mention) if e.source != USER)
-        weight = max(10.0, 10 * said)
-    changed = Gazetteer.from_entries(chain(others, [Entry(mention, label, USER, weight)]))
-    write_gazetteer(changed, directory)
+    with _opened(Path(directory)) as gazetteer:
+        others = (entry for entry in gazetteer if (entry.mention, entry.source) != (mention, USER))
+        if weight is None:
+            said = sum(e.weight for e in gazetteer.entries(mention) if e.source != USER)
+            weight = max(10.0, 10 * said)
+        changed = Gazetteer.from_entries(chain(others, [Entry(mention, label, USER, weight)]))
+        rewrite_gazetteer(changed, Path(directory))
     return lookup(changed, mention)
 
 
@@ -47,9 +50,18 @@ def remove(directory: str | Path, mention: str) -> dict[str, Any]:
     Raises:
         InputError: there is no gazetteer, or it does not hold the mention.
     """
-    gazetteer = Gazetteer.load(directory)
-    last = lookup(gazetteer, mention)
-    if last["type"] is None:
-        raise InputError(f"{directory}: does not hold {mention!r}: nothing to remove")
-    write_gazetteer(Gazetteer.from_entries(e for e in gazetteer if e.mention != mention), directory)
+    with _opened(Path(directory)) as gazetteer:
+        last = lookup(gazetteer, mention)
+        if last["type"] is None:
+            raise InputError(f"{directory}: does not hold {mention!r}: nothing to remove")
+        kept = Gazetteer.from_entries(entry for entry in gazetteer if entry.mention != mention)
+        rewrite_gazetteer(kept, Path(directory))
     return last
+
+
+@contextmanager
+def _opened(directory: Path) -> Iterator[Gazetteer]:
+    """A folder's gazetteer, which nobody else changes meanwhile."""
+    stored_digest(directory)  # says that there is none before anything is written there
+    with changing(directory):
+        yield Gazetteer.load(directory)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 from io import StringIO
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -150,6 +152,45 @@ def test_adding_and_removing(sources: Path, tmp_path: Path) -> None:
     assert Gazetteer.load(out).label("发展") is None
     with pytest.raises(InputError, match="does not hold '发展'"):
         remove(out, "发展")
+
+
+def test_the_manifest_tells_what_the_folder_holds_now(sources: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    built = build_gazetteer(sources, out)
+    add(out, "快乐", "ORG")
+    now = json.loads((out / "build.json").read_text("utf-8"))
+    assert now["digest"] == Gazetteer.load(out).digest != built["digest"]
+    assert (now["mentions"], now["words"]) == (built["mentions"] + 1, built["words"] - 1)
+    assert now["types"]["ORG"] == built["types"]["ORG"] + 1
+    assert now["sources"] == built["sources"]
+    (out / "build.json").write_text("{")
+    with pytest.raises(InputError, match=r"build\.json: damaged .* build the gazetteer again"):
+        add(out, "快乐", "PER")
+
+
+def _add_some(start: Barrier, folder: Path, name: str) -> None:
+    start.wait()
+    for number in range(10):
+        add(folder, f"{name}{number}", "PER")
+
+
+def test_two_processes_that_add_lose_nothing(tmp_path: Path) -> None:
+    Gazetteer.from_mentions({"北京": ["GPE"]}).save(tmp_path)
+    spawn = multiprocessing.get_context("spawn")
+    start = spawn.Barrier(2)
+    workers = [spawn.Process(target=_add_some, args=(start, tmp_path, name)) for name in "甲乙"]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    names = {f"{name}{number}" for name in "甲乙" for number in range(10)}
+    assert set(Gazetteer.load(tmp_path).mentions) == {"北京", *names}
+
+
+def test_adding_to_no_gazetteer_leaves_nothing_there(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"no gazetteer\.safetensors here"):
+        add(tmp_path, "北京", "GPE")
+    assert not list(tmp_path.iterdir())
 
 
 def test_what_is_added_outweighs_the_dictionaries(tmp_path: Path) -> None:
