@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from decoupled_ner.candidates.base import CandidateGenerator
 from decoupled_ner.candidates.union import Union
-from decoupled_ner.gazetteer import Gazetteer, MatchMode, load_gazetteer
+from decoupled_ner.gazetteer import Gazetteer, MatchMode, ReloadingGazetteer, load_gazetteer
 from decoupled_ner.gazetteer.matcher import check_mode
 from decoupled_ner.types import InputError, Region, Sentence, unique_regions
 
@@ -44,16 +44,24 @@ class GazetteerMatches(CandidateGenerator):
         if (paths is None) == (mentions is None):
             raise InputError("gazetteer candidates need either paths or mentions: give one of them")
         if paths is not None:
-            self.gazetteer = load_gazetteer(paths)
+            fixed = load_gazetteer(paths)
         else:
-            self.gazetteer = Gazetteer.from_mentions(mentions or {})
-        self._source = {"paths": paths} if paths is not None else {"mentions": mentions}
+            fixed = Gazetteer.from_mentions(mentions or {})
+        _ = fixed.matcher  # compiled here, so that no two threads do it
+        self._held: Gazetteer | ReloadingGazetteer = fixed
+        self._source: dict[str, Any] = (
+            {"paths": paths} if paths is not None else {"mentions": mentions}
+        )
         self._matching: dict[str, Any] = {
             "mode": check_mode(mode),
             "min_length": min_length,
             "whole_words": whole_words,
         }
-        self._matcher = self.gazetteer.matcher  # compiled here, so that no two threads do it
+
+    @property
+    def gazetteer(self) -> Gazetteer:
+        """Where the mentions are from; of a folder that is followed, what it held last."""
+        return self._held.current if isinstance(self._held, ReloadingGazetteer) else self._held
 
     @classmethod
     def from_mentions(cls, mentions: Mapping[str, Sequence[str]], **settings: Any) -> Self:
@@ -71,9 +79,17 @@ class GazetteerMatches(CandidateGenerator):
         inline = {mention: sorted(mentions[mention]) for mention in sorted(mentions)}
         return cls(mentions=inline, **settings)
 
+    @classmethod
+    def following(cls, newest: ReloadingGazetteer, **settings: Any) -> Self:
+        """From a folder that may change: after each ``newest.refresh()`` what it holds then is
+        proposed. `save` writes what it holds at that time, and that does not change."""
+        made = cls(mentions={}, **settings)
+        made._held, made._source = newest, {"paths": str(newest.directory)}
+        return made
+
     def propose(self, text: str) -> list[Region]:
         """The regions that match, sorted; all of them lie in ``text`` as given."""
-        matches = self._matcher.find_entries(text, **self._matching)
+        matches = self.gazetteer.matcher.find_entries(text, **self._matching)
         return unique_regions([Region(start, end) for start, end, _ in matches])
 
     def init_args(self) -> dict[str, Any]:
@@ -81,8 +97,9 @@ class GazetteerMatches(CandidateGenerator):
 
     def save(self, directory: Path) -> dict[str, Any]:
         """Write the compiled gazetteer into a folder of ``directory`` named by its content."""
-        folder = f"gazetteer-{self.gazetteer.digest[:12]}"
-        self.gazetteer.save(directory / folder)
+        gazetteer = self.gazetteer
+        folder = f"gazetteer-{gazetteer.digest[:12]}"
+        gazetteer.save(directory / folder)
         return {**self.init_args(), "mentions": None, "paths": folder}
 
 

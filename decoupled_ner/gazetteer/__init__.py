@@ -5,6 +5,7 @@ from decoupled_ner.gazetteer.entries import UNTYPED, Entry
 from decoupled_ner.gazetteer.files import load_columns, load_gazetteer
 from decoupled_ner.gazetteer.gazetteer import Gazetteer
 from decoupled_ner.gazetteer.matcher import Match, Matcher, MatchMode
+from decoupled_ner.gazetteer.reload import ReloadingGazetteer
 
 __all__ = [
     "UNTYPED",
@@ -14,6 +15,7 @@ __all__ = [
     "Match",
     "MatchMode",
     "Matcher",
+    "ReloadingGazetteer",
     "load_columns",
     "load_gazetteer",
 ]

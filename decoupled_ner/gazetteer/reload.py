@@ -22,7 +22,8 @@ class ReloadingGazetteer:
     """
 
     def __init__(self, directory: str | Path) -> None:
-        self._path = Path(directory) / FILE_NAME
+        self.directory = Path(directory)
+        self._path = self.directory / FILE_NAME
         self._lock = threading.Lock()
         self._stamp = self._look()
         self._current = self._load()
@@ -47,7 +48,7 @@ class ReloadingGazetteer:
             return True
 
     def _load(self) -> Gazetteer:
-        gazetteer = Gazetteer.load(self._path.parent)
+        gazetteer = Gazetteer.load(self.directory)
         _ = gazetteer.matcher  # compiled before anyone can ask for it
         return gazetteer
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,10 @@ from hypothesis import strategies as st
 
 from decoupled_ner.candidates import Union, generator_from_config, to_config
 from decoupled_ner.candidates.gazetteer import GazetteerMatches, with_mentions_of
-from decoupled_ner.gazetteer import Gazetteer
+from decoupled_ner.gazetteer import Gazetteer, ReloadingGazetteer
 from decoupled_ner.types import Candidate, InputError, Region, Sentence, entity_at
 
+README = Path(__file__).parents[2] / "gazetteers" / "README.md"
 NAMES = {"北京": ["GPE"], "北京大学": ["ORG"], "大学": ["O"], "京": ["GPE", "LOC"], "art": ["ORG"]}
 TEXT = "😀北京大学 party art"
 
@@ -53,6 +55,29 @@ def test_saved_it_travels_with_the_model(tmp_path: Path) -> None:
     loaded = GazetteerMatches(**{**arguments, "paths": str(moved / arguments["paths"])})
     assert loaded.propose(TEXT) == generator.propose(TEXT)
     assert loaded.gazetteer.digest == generator.gazetteer.digest
+
+
+def test_a_folder_that_is_followed(tmp_path: Path) -> None:
+    Gazetteer.from_mentions(NAMES).save(tmp_path / "names")
+    newest = ReloadingGazetteer(tmp_path / "names")
+    generator = GazetteerMatches.following(newest, mode="longest", name="ours")
+    union = Union([generator])
+    assert texts(generator) == ["北京大学", "art"]
+    before = generator.save(tmp_path / "model")["paths"]
+    Gazetteer.from_mentions({"大学": ["ORG"]}).save(tmp_path / "names")
+    assert texts(generator) == ["北京大学", "art"]
+    assert newest.refresh()
+    assert texts(generator) == ["大学"]
+    assert union.candidates(TEXT) == [Candidate(3, 5, ("ours",))]
+    assert generator_from_config(to_config(union)).propose(TEXT) == [Region(3, 5)]
+    assert generator.save(tmp_path / "model")["paths"] != before
+
+
+def test_the_readme_shows_what_happens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    [example] = re.findall(r"```python\n(.*?)```", README.read_text("utf-8"), re.S)
+    Gazetteer.from_mentions({"北京": ["GPE"]}).save(tmp_path / "runs" / "gazetteer")
+    monkeypatch.chdir(tmp_path)
+    exec(example, {})
 
 
 def test_init_args_make_an_equal_one(tmp_path: Path) -> None:
