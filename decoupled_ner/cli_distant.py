@@ -30,9 +30,30 @@ def label(
     min_share: Annotated[
         float, typer.Option(help="Share of a mention's weight that its best type must have.")
     ] = 0.75,
+    min_weight: Annotated[
+        float, typer.Option(help="What a mention's best type must weigh, over all its sources.")
+    ] = 1.0,
+    words: Annotated[
+        bool, typer.Option(help="Whether common words compete too: 发展中国家 hides 中国.")
+    ] = True,
+    crossing: Annotated[
+        str, typer.Option(help="Of matches that cross: drop both, or keep the longest.")
+    ] = "drop",
+    whole_words: Annotated[
+        bool, typer.Option(help="Whether art isn't found in party; Chinese is not affected.")
+    ] = True,
     blacklist: Annotated[
         Path | None, typer.Option(help="Mentions never to label, one a line.")
     ] = None,
+    min_sentence_length: Annotated[
+        int, typer.Option(help="Shorter sentences are left out; in characters.")
+    ] = 6,
+    max_sentence_length: Annotated[
+        int, typer.Option(help="Longer sentences are cut; in characters.")
+    ] = 250,
+    keep_unlabelled: Annotated[
+        bool, typer.Option(help="Whether sentences without a label are written too.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Label text; interrupted, the same command goes on where it was."""
@@ -48,8 +69,15 @@ def label(
     settings = DistantSettings(
         min_length=min_length,
         min_share=min_share,
-        max_occurrences=max_occurrences,
+        min_weight=min_weight,
+        words=words,
+        crossing=crossing,  # type: ignore[arg-type]
+        whole_words=whole_words,
         blacklist=never,
+        max_occurrences=max_occurrences,
+        min_sentence_length=min_sentence_length,
+        max_sentence_length=max_sentence_length,
+        keep_unlabelled=keep_unlabelled,
     )
     with progress_bar("labelling", shown=not as_json) as update:
         manifest = label_texts(

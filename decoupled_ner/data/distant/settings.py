@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 from typing import Literal, get_args
 
 from decoupled_ner.types import InputError
@@ -62,6 +63,8 @@ class DistantSettings:
             raise InputError(f"crossing={self.crossing!r}: use {' or '.join(get_args(Crossing))}")
         if not 0 <= self.min_share <= 1:
             raise InputError(f"min_share={self.min_share}: use a number from 0 to 1")
+        if not 0 <= self.min_weight < inf:
+            raise InputError(f"min_weight={self.min_weight}: use a number from 0 on")
         if not 1 <= self.min_sentence_length <= self.max_sentence_length:
             raise InputError(
                 f"min_sentence_length={self.min_sentence_length} must be at least 1 and at most"
