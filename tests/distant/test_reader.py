@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 from itertools import islice, pairwise
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from decoupled_ner.data.distant import DistantSettings, NoisySentence, label_texts, read_distant
 from decoupled_ner.data.distant import reader as reader_module
@@ -77,3 +80,26 @@ def test_folders_that_cannot_be_read(tmp_path: Path, folder: Path) -> None:
     (folder / "manifest.json").write_text(json.dumps(manifest | {"complete": False}), "utf-8")
     with pytest.raises(InputError, match="not finished"):
         read_distant(folder)
+
+
+@pytest.mark.parametrize("seed", [None, 1])
+@pytest.mark.parametrize("count", [0, 1, 100, 10_000])
+def test_skipping_makes_no_sentence_and_leads_to_the_same_place(
+    folder: Path, seed: int | None, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def wanted(table: Any) -> NDArray[np.bool_]:
+        return np.array(["中国" in text for text in table["text"].to_pylist()])
+
+    chosen = list(read_distant(folder, seed=seed, wanted=wanted))
+    everything = list(read_distant(folder, seed=seed))
+    assert chosen == [sentence for sentence in everything if "中国" in sentence.text]
+    assert 100 < len(chosen) < len(everything)
+    reader = read_distant(folder, seed=seed, wanted=wanted)
+    begun = list(islice(reader, 3))
+    with monkeypatch.context() as patch:
+        patch.setattr(reader_module, "_sentence", None)
+        missing = reader.skip(count)
+    state = json.loads(json.dumps(reader.state))
+    assert begun + list(reader) == chosen[:3] + chosen[3 + count :]
+    assert list(read_distant(folder, state=state, wanted=wanted)) == chosen[3 + count :]
+    assert missing == max(0, 3 + count - len(chosen))

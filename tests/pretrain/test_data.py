@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from decoupled_ner.candidates import JiebaNouns
-from decoupled_ner.data.distant import read_distant
+from decoupled_ner.data.distant import read_distant, reader
 from decoupled_ner.data.endless import EndlessSentences, held_out_sentences
 from decoupled_ner.data.jsonl import write_jsonl
 from decoupled_ner.data.mentions import (
@@ -156,7 +156,7 @@ def test_settings_that_are_wrong(gazetteer: str, distant: str, masked_lm: str, t
         ContextData(masked_lm, str(tmp_path))
 
 
-def test_endless_sentences(distant: str):
+def test_endless_sentences(distant: str, monkeypatch: pytest.MonkeyPatch):
     everything = {s.id for s in read_distant(distant)}
     held = {s.id for s in held_out_sentences(distant, 0.2, 10_000)}
     assert 0.1 < len(held) / len(everything) < 0.3
@@ -166,7 +166,12 @@ def test_endless_sentences(distant: str):
     assert set(first) == set(second) == everything - held and first != second
     assert [s.id for s in source.read(7, 30)] == first[7:30]  # begun anew
     resumed = EndlessSentences(distant, 0.2, seed=5)
-    assert [s.id for s in resumed.read(trained + 3, trained + 9)] == second[3:9]
+    with monkeypatch.context() as patch:
+        made = Counter[str]()
+        real = reader._sentence
+        patch.setattr(reader, "_sentence", lambda row: made.update([row["id"]]) or real(row))
+        assert [s.id for s in resumed.read(trained + 3, trained + 9)] == second[3:9]
+        assert made.total() == 6, "what lies before is not made"
     assert len(held_out_sentences(distant, 0.2, 5)) == 5
     with pytest.raises(InputError, match="no labelled sentence to train on"):
         EndlessSentences(distant, 1.0, seed=5).read(0, 1)

@@ -3,7 +3,7 @@
 from decoupled_ner.data.distant.audit import noise_audit
 from decoupled_ner.data.distant.audit_page import audit_html, render_audit, write_audit
 from decoupled_ner.data.distant.engines import Engine
-from decoupled_ner.data.distant.reader import DistantReader, NoisySentence, read_distant
+from decoupled_ner.data.distant.reader import DistantReader, NoisySentence, Wanted, read_distant
 from decoupled_ner.data.distant.run import Progress, label_texts
 from decoupled_ner.data.distant.settings import DistantSettings
 
@@ -13,6 +13,7 @@ __all__ = [
     "Engine",
     "NoisySentence",
     "Progress",
+    "Wanted",
     "audit_html",
     "label_texts",
     "noise_audit",
