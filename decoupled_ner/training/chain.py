@@ -79,7 +79,7 @@ class Chain:
         """Run a step, from its last checkpoint where it was interrupted.
 
         Raises:
-            InputError: the command failed.
+            InputError: the command failed, or the step's options stopped it before its end.
         """
         arguments = list(step.arguments)
         last = step.folder / "checkpoints" / "last.ckpt"
@@ -100,7 +100,17 @@ class Chain:
             raise InputError(f"step {step.name} ended with status {done.returncode}: see above")
         if not step.result.is_file():
             raise InputError(f"step {step.name} ended without {step.result}: look at its options")
+        if not _finished(step.result):
+            raise InputError(
+                f"step {step.name} stopped before its end, as its options say: the same command"
+                " goes on with it"
+            )
         write_json(step.record, {**record, "result": sha256_of(step.result)})
+
+
+def _finished(result: Path) -> bool:
+    """False where a result says that its run is to be resumed, as one with ``piece_minutes``."""
+    return json.loads(result.read_text(encoding="utf-8")).get("finished", True) is not False
 
 
 def _read_record(path: Path) -> dict[str, Any] | None:

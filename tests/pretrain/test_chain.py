@@ -170,12 +170,13 @@ class Machine:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.status, self.writes, self.resumed = 0, ["result.json"], False
+        self.result = "{}"
         monkeypatch.setattr(chain.subprocess, "run", self.run)
 
     def run(self, command: list[str], check: bool) -> SimpleNamespace:
         self.resumed = "--ckpt_path=last" in command
         for path in self.writes:
-            Path(self.folder / path).write_text("done")
+            Path(self.folder / path).write_text(self.result)
         return SimpleNamespace(returncode=self.status)
 
 
@@ -208,6 +209,19 @@ def test_a_step_without_a_result_has_not_finished(machine: Machine, tmp_path: Pa
     with pytest.raises(InputError, match=r"ended without .*result\.json"):
         Chain(()).run(step(tmp_path))
     assert Chain(()).state(step(tmp_path))[0] == "unfinished"
+
+
+def test_a_step_that_stopped_early_is_told_and_goes_on(machine: Machine, tmp_path: Path):
+    machine.writes.append("checkpoints/last.ckpt")
+    machine.result = '{"finished": false}'  # as with piece_minutes
+    for _ in range(2):
+        with pytest.raises(InputError, match=r"stopped before its end.* the same command goes on"):
+            Chain(()).run(step(tmp_path))
+        assert Chain(()).state(step(tmp_path))[0] == "unfinished"
+    assert machine.resumed
+    machine.result = '{"finished": true}'
+    Chain(()).run(step(tmp_path))
+    assert Chain(()).state(step(tmp_path))[0] == "up to date"
 
 
 def test_every_file_that_a_step_reads_is_an_input(recipe: Path, masked_lm: str):
