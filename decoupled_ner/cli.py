@@ -11,6 +11,7 @@ import typer
 
 from decoupled_ner.cli_chain import run_all
 from decoupled_ner.cli_compare import compare
+from decoupled_ner.cli_data import data_app
 from decoupled_ner.cli_distant import distant_app
 from decoupled_ner.cli_gazetteer import AsJson, gazetteer_app, show
 from decoupled_ner.cli_material import augment, embeddings_app
@@ -35,7 +36,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-data_app = typer.Typer(help="Annotated data sets.", no_args_is_help=True)
 candidates_app = typer.Typer(help="Candidate generators.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 app.add_typer(candidates_app, name="candidates")
@@ -103,18 +103,6 @@ def tagger(
     from decoupled_ner.training.launch import train_tagger
 
     train_tagger(model, dataset, run, init)
-
-
-@data_app.command("report")
-def data_report(
-    name: Annotated[str, typer.Argument(help="Name or path of a data set.")],
-    as_json: AsJson = False,
-) -> None:
-    """Counts, lengths, duplicates and leakage between the splits of a data set."""
-    from decoupled_ner.data.catalog import load_dataset
-    from decoupled_ner.data.report import dataset_report, render
-
-    show(dataset_report(load_dataset(name)), as_json, render)
 
 
 @candidates_app.command("report")

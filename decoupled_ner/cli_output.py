@@ -1,4 +1,4 @@
-"""What ``decoupled-ner predict`` writes."""
+"""What ``decoupled-ner predict`` and ``data export`` write."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from decoupled_ner.types import InputError, Sentence
 
 if TYPE_CHECKING:
     from decoupled_ner.labels import Scheme
+
+_LINE_BREAK = re.compile(r"\r\n|\r|\n")
 
 
 class Output(StrEnum):
@@ -32,34 +34,46 @@ def format_to_write(chosen: Output | None, output: Path | None) -> Output:
     Raises:
         InputError: the extension tells none, or the format is not one for files.
     """
-    from decoupled_ner.data.formats import format_of
-
     if output is None:
         return chosen or Output.jsonl
     if chosen is Output.terminal:
         raise InputError("--format terminal writes to the terminal; for a file take html")
     if chosen is not None:
         return chosen
-    if _extension(output) in ("html", "htm"):
+    found = format_told(output)
+    if found is None:
+        raise InputError(
+            f"{output}: the extension doesn't tell the format; give --format jsonl, conll or html"
+        )
+    return found
+
+
+def format_told(output: Path) -> Output | None:
+    """The format that a file's extension tells, as it does of files that are read."""
+    from decoupled_ner.data.formats import format_of
+
+    if extension(output) in ("html", "htm"):
         return Output.html
     try:
         return Output(format_of(output))
-    except ValueError as error:  # no such output, or the extension says nothing
-        raise InputError(
-            f"{output}: the extension doesn't tell the format; give --format jsonl, conll or html"
-        ) from error
+    except ValueError:  # no such output, or the extension says nothing
+        return None
 
 
-def _extension(output: Path) -> str:
-    """What a file's name ends in, without the dot, ``.xz`` and ``.gz`` aside."""
-    return re.sub(r"\.(xz|gz)$", "", output.name).rpartition(".")[2]
+def extension(output: Path) -> str:
+    """What a file's name ends in, without the dot, ``.xz`` and ``.gz`` aside; ``""`` for none."""
+    return Path(re.sub(r"\.(xz|gz)$", "", output.name)).suffix[1:]
 
 
 def lines_to_write(
-    sentences: Iterable[Sentence], form: Output, output: Path | None
+    sentences: Iterable[Sentence],
+    form: Output,
+    output: Path | None,
+    joiner: Literal["", " "] = "",
 ) -> Iterator[str]:
     """The lines of an output in any format but ``terminal``. CoNLL has BIO tags, but those of the
-    scheme that the output's extension names (``.bmes``), and leaves empty texts out."""
+    scheme that the output's extension names (``.bmes``), leaves empty texts out, and has a
+    character a line, or what stands between two ``joiner``."""
     if form is Output.html:
         from decoupled_ner.inference.html import highlight_html
 
@@ -67,8 +81,8 @@ def lines_to_write(
     elif form is Output.conll:
         from decoupled_ner.labels import SCHEMES
 
-        named = _extension(output or Path()).upper()
-        yield from _conll(sentences, next((s for s in SCHEMES if s == named), "BIO"))
+        named = extension(output or Path()).upper()
+        yield from _conll(sentences, next((s for s in SCHEMES if s == named), "BIO"), joiner)
     else:
         from decoupled_ner.data.jsonl import sentence_to_json
 
@@ -76,15 +90,37 @@ def lines_to_write(
             yield json.dumps(sentence_to_json(sentence), ensure_ascii=False)
 
 
-def _conll(sentences: Iterable[Sentence], scheme: Scheme) -> Iterator[str]:
+def text_lines(sentences: Iterable[Sentence]) -> Iterator[str]:
+    """Texts alone, a line each. Says how many had line breaks, which become spaces, and how many
+    are left out, being empty."""
+    empty = broken = 0
+    for sentence in sentences:
+        line = _LINE_BREAK.sub(" ", sentence.text)
+        broken += line != sentence.text
+        if line:
+            yield line
+        else:
+            empty += 1
+    _say("empty texts left out", empty)
+    _say("texts whose line breaks became spaces", broken)
+
+
+def _conll(
+    sentences: Iterable[Sentence], scheme: Scheme, joiner: Literal["", " "]
+) -> Iterator[str]:
     """CoNLL of the sentences that have a text; says how many have none."""
     from decoupled_ner.data.conll import conll_lines
 
     empty = 0
     for number, sentence in enumerate(sentences, start=1):
         if sentence.text:
-            yield from conll_lines([replace(sentence, id=str(number))], scheme)
+            named = replace(sentence, id=sentence.id or str(number))
+            yield from conll_lines([named], scheme, joiner=joiner)
         else:
             empty += 1
-    if empty:
-        print(f"empty texts left out, which CoNLL can't hold: {empty}", file=sys.stderr)
+    _say("empty texts left out, which CoNLL can't hold", empty)
+
+
+def _say(what: str, count: int) -> None:
+    if count:
+        print(f"{what}: {count}", file=sys.stderr)

@@ -171,7 +171,9 @@ def encode_tags(spans: Iterable[Span], length: int, scheme: Scheme) -> list[str]
         if not 0 <= start < end <= length:
             raise InputError(f"{label} [{start}, {end}) does not lie in {length} tokens")
         if start < end_of_last:
-            raise InputError(f"{label} [{start}, {end}) overlaps another entity: tags can't say so")
+            raise InputError(
+                f"{label} [{start}, {end}) overlaps another entity: tags can't say so, JSONL can"
+            )
         tags[start:end] = _entity_tags(end - start, label, scheme)
         if scheme == "IOB1" and start == end_of_last and label == last_label:
             tags[start] = f"B-{label}"
