@@ -124,7 +124,8 @@ def _download(name: str) -> Path:
         return Path(snapshot_download(name, allow_patterns=_FILES))
     except (OSError, ValueError) as error:  # the hub's errors derive from these
         raise InputError(
-            f"{name!r} is neither a folder nor an LTP model on the hub: {_first_line(error)}"
+            f"{name!r} is neither a folder nor an LTP model on the hub ({_first_line(error)});"
+            f" without a hub put its files into {Path(name).resolve()}, or name their folder"
         ) from error
 
 

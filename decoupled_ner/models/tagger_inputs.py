@@ -74,7 +74,11 @@ class TaggerInputs:
             return [whole.cut(window) for window in windows(ones, self.config.max_tokens)]
         return cut_for_encoder(whole, tokenized, self.config, self.tokenizer)
 
-    def tag(self, text: str, entities: Iterable[Entity]) -> TaggedUnits:
+    def encode_batch(self, texts: Sequence[str]) -> list[list[Piece]]:
+        """`encode` for many texts, N in, N out."""
+        return [self.encode(text) for text in texts]
+
+    def gold(self, text: str, entities: Iterable[Entity]) -> TaggedUnits:
         """Gold tags of the text's units. An entity that does not begin and end with a unit, or that
         overlaps one before it, is lost; of two that begin together the longer one stays.
 

@@ -54,6 +54,13 @@ class BaseTraining(pl.LightningModule, ABC):
         assert isinstance(module, TrainingData)
         return module
 
+    def build(self, data: TrainingData) -> None:
+        """Make what depends on the data, once, and find mistakes in it. The command line calls this
+        before it moves an earlier run aside; without it Lightning does."""
+
+    def configure_model(self) -> None:
+        self.build(self.training_data)
+
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         # Dropout depends on nothing but the step, so a resumed run draws the same.
         step = self.current_epoch * 1_000_003 + batch_idx

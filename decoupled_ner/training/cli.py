@@ -171,7 +171,9 @@ class TrainingCLI(LightningCLI):
         link_seeds(parser)
 
     def before_fit(self) -> None:
-        """Only now, when every argument has turned out to be right, is an earlier run moved."""
+        """Only now, when every argument and the files that they name have turned out to be right,
+        is an earlier run moved."""
+        self.model.build(self.datamodule)
         prepare_run(self.folder, self.resume)
 
     @property

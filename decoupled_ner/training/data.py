@@ -105,6 +105,13 @@ class UnifiedData(SentenceData):
         self._pairs: tuple[list[LabelledRegion], list[LabelledRegion]] | None = None
         self._windows: Callable[..., WindowBatches] | None = None
 
+    def try_generators(self) -> None:
+        """Have each generator propose once, so that one that can't (LTP without its model) is told
+        before anything is written."""
+        text = self.training_sentences[0].text
+        for generator in (self.candidates, *self.negative_generators):
+            generator.propose(text)
+
     def train_proposer(self, inputs: ProposerInputs, batch_size: int) -> None:
         """Have each batch of pairs bring so many windows of sentences for a proposer, over all
         processes."""

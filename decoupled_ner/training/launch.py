@@ -27,8 +27,9 @@ from decoupled_ner.training.datamodule import TrainingData
 from decoupled_ner.training.runs import dataset_slug, environment, run_folder, write_json
 from decoupled_ner.training.sentence_data import SentenceData
 from decoupled_ner.training.starts import Start, resolve_start
-from decoupled_ner.training.tagger import TaggerData, TaggerTraining
+from decoupled_ner.training.tagger import TaggerTraining
 from decoupled_ner.training.unified import UnifiedTraining
+from decoupled_ner.training.window_data import WindowData
 from decoupled_ner.types import InputError
 
 #: Saves what was trained, completes the record of the run and writes it as ``result.json``.
@@ -114,7 +115,7 @@ def train_tagger(recipe_name: str, dataset: str, run: Run, init: str = "none") -
         f"--model.encoder={start.encoder if start else run.encoder}",
     ]
     folder = tagger_folder(recipe, dataset, run)
-    return train(TaggerTraining, TaggerData, recipe.stem, folder, arguments, run, start)
+    return train(TaggerTraining, WindowData, recipe.stem, folder, arguments, run, start)
 
 
 def tagger_folder(recipe: Path, dataset: str, run: Run) -> Path:

@@ -14,19 +14,20 @@ from decoupled_ner.data.out_of_fold import fold_of
 from decoupled_ner.inference.proposer import Proposer
 from decoupled_ner.inference.regions import gold_scores
 from decoupled_ner.models.proposer import ProposerConfig, ProposerModel
-from decoupled_ner.models.proposer_inputs import ProposerInputs, build_proposer
+from decoupled_ner.models.proposer_inputs import build_proposer
 from decoupled_ner.training.base import BaseTraining
+from decoupled_ner.training.datamodule import TrainingData
 from decoupled_ner.training.metric import RecallAtBudget
-from decoupled_ner.training.sentence_batches import GoldWindow, WindowBatches, gold_windows
-from decoupled_ner.training.sentence_data import EvaluationBatch, SentenceData
+from decoupled_ner.training.sentence_data import EvaluationBatch
+from decoupled_ner.training.window_data import WindowData
 from decoupled_ner.types import InputError, Sentence
 
 #: The budgets that get a threshold, in candidates a sentence.
 BUDGETS = (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 15.0, 20.0)
 
 
-class ProposerData(SentenceData):
-    """Sentences for a proposer; entities that it can't propose are counted in ``lost_entities``.
+class ProposerData(WindowData):
+    """Sentences for a proposer, or those of all folds but one.
 
     Args:
         folds: into how many parts the training sentences are cut by a hash of their text; 0 for
@@ -34,10 +35,8 @@ class ProposerData(SentenceData):
         fold: the part that is left out, counted from 1. Such a proposer is there to propose on that
             part, so dev is not looked at.
         dataset, encoder, fit_on, train_sentences, batch_size, num_workers, seed: as in
-            :class:`SentenceData`.
+            :class:`WindowData`.
     """
-
-    lost_entities = 0
 
     def __init__(
         self,
@@ -81,35 +80,11 @@ class ProposerData(SentenceData):
         """Those of the fold that is left out."""
         return [s for s in self.data.split(self.fit_on) if self._is_held_out(s)]
 
-    def items_per_epoch(self) -> int:
-        return len(self._gold())
-
-    def training_batches(self, rank: int, world_size: int) -> WindowBatches:
-        return WindowBatches(
-            self._inputs(),
-            self._gold(),
-            batch_size=self.batch_size,
-            seed=self.seed,
-            rank=rank,
-            world_size=world_size,
-        )
-
     def val_dataloader(self) -> DataLoader[EvaluationBatch] | list[Any]:
         return super().val_dataloader() if self.validates else []
 
     def _is_held_out(self, sentence: Sentence) -> bool:
         return bool(self.fold) and fold_of(sentence.text, self.folds) == self.fold
-
-    def _inputs(self) -> ProposerInputs:
-        module = self.trainer.lightning_module  # type: ignore[union-attr]
-        assert isinstance(module, ProposerTraining)
-        return module.inputs
-
-    def _gold(self) -> list[GoldWindow]:
-        if not hasattr(self, "_windows"):
-            found = gold_windows(self._inputs(), self.training_sentences)
-            self._windows, self.lost_entities = found
-        return self._windows
 
 
 class ProposerTraining(BaseTraining):
@@ -160,13 +135,16 @@ class ProposerTraining(BaseTraining):
         self.model: ProposerModel | None = None
         self.dev_recall = RecallAtBudget(budget)
 
-    def configure_model(self) -> None:
-        if self.model is None:  # Lightning calls this again, e.g. before testing
-            texts = [sentence.text for sentence in self.data.training_sentences]
-            self.model, self.inputs = build_proposer(
-                self.encoder, self.config, self.segmenters, texts, self.seed, self.encoder_dropout
-            )
-            self.model.train()
+    def build(self, data: TrainingData) -> None:
+        if self.model is not None:
+            return
+        assert isinstance(data, ProposerData)
+        texts = [sentence.text for sentence in data.training_sentences]
+        self.model, self.inputs = build_proposer(
+            self.encoder, self.config, self.segmenters, texts, self.seed, self.encoder_dropout
+        )
+        self.model.train()
+        data.read_with(self.inputs)
 
     @property
     def data(self) -> ProposerData:

@@ -4,7 +4,7 @@ read a whole sentence."""
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -13,9 +13,8 @@ from torch import Tensor
 from decoupled_ner.data.pairs import Pair, PairBatch, PairEncoder, TokenizedText, collate_pairs
 from decoupled_ner.data.swaps import MentionSwaps
 from decoupled_ner.models.pieces import Piece
-from decoupled_ner.models.proposer_inputs import ProposerInputs
 from decoupled_ner.training.batches import EpochBatches
-from decoupled_ner.types import Region, Sentence
+from decoupled_ner.types import Entity, Region, Sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,23 +27,31 @@ class GoldWindow:
 
 
 class WindowInputs(Protocol):
-    """How windows and their gold become a model's tensors."""
+    """How texts become windows, entities what is to be learnt, and both a model's tensors."""
+
+    def encode_batch(self, texts: Sequence[str], /) -> list[list[Piece]]:
+        """The windows of each text."""
+
+    def gold(
+        self, text: str, entities: Iterable[Entity], /
+    ) -> tuple[list[Any], tuple[Entity, ...]]:
+        """What is to be learnt of a text, and the entities that can't be expressed in it."""
 
     def collate(self, pieces: Sequence[Piece], gold: Sequence[list[Any]], /) -> dict[str, Tensor]:
         """One padded batch."""
 
 
 def gold_windows(
-    inputs: ProposerInputs, sentences: Sequence[Sentence]
+    inputs: WindowInputs, sentences: Sequence[Sentence]
 ) -> tuple[list[GoldWindow], int]:
-    """The windows of sentences for a proposer, and how many of their entities it can't propose."""
-    windows, lost = [], 0
+    """The windows of sentences, and how many of their entities can't be expressed."""
+    windows, lost_entities = list[GoldWindow](), 0
     encoded = inputs.encode_batch([sentence.text for sentence in sentences])
     for sentence, pieces in zip(sentences, encoded, strict=True):
-        gold = inputs.gold(sentence.text, sentence.entities)
-        lost += len(gold.lost)
-        windows += [GoldWindow(piece, gold.spans) for piece in pieces]
-    return windows, lost
+        gold, lost = inputs.gold(sentence.text, sentence.entities)
+        lost_entities += len(lost)
+        windows += [GoldWindow(piece, gold) for piece in pieces]
+    return windows, lost_entities
 
 
 class WindowBatches(EpochBatches):

@@ -14,53 +14,14 @@ from decoupled_ner.inference.tagger import Tagger
 from decoupled_ner.models.encoder import is_small, load_encoder_config
 from decoupled_ner.models.tagger import TaggerModel
 from decoupled_ner.models.tagger_builder import TaggerRecipe, build_tagger
-from decoupled_ner.models.tagger_inputs import TaggerInputs
 from decoupled_ner.training.base import EncoderTraining
-from decoupled_ner.training.sentence_batches import GoldWindow, WindowBatches
-from decoupled_ner.training.sentence_data import EvaluationBatch, SentenceData
+from decoupled_ner.training.datamodule import TrainingData
+from decoupled_ner.training.sentence_data import EvaluationBatch
+from decoupled_ner.training.window_data import WindowData
 from decoupled_ner.types import Entity, InputError
 
 #: The encoder's peak learning rate where it `is_small`, and where it is a BERT-base.
 SMALL_LR, BASE_LR = 2e-4, 5e-5
-
-
-class TaggerData(SentenceData):
-    """Sentences for a tagger; what the units can't express is counted in ``lost_entities``."""
-
-    lost_entities = 0
-
-    def items_per_epoch(self) -> int:
-        return len(self._tagged())
-
-    def training_batches(self, rank: int, world_size: int) -> WindowBatches:
-        return WindowBatches(
-            self._inputs(),
-            self._tagged(),
-            batch_size=self.batch_size,
-            seed=self.seed,
-            rank=rank,
-            world_size=world_size,
-        )
-
-    def _inputs(self) -> TaggerInputs:
-        module = self.trainer.lightning_module  # type: ignore[union-attr]
-        assert isinstance(module, TaggerTraining)
-        return module.inputs
-
-    def _tagged(self) -> list[GoldWindow]:
-        if not hasattr(self, "_pieces"):
-            self._pieces, inputs = [], self._inputs()
-            for sentence in self.training_sentences:
-                tagged = inputs.tag(sentence.text, sentence.entities)
-                self.lost_entities += len(tagged.lost)
-                pieces = inputs.encode(sentence.text)
-                self._pieces += [GoldWindow(piece, tagged.tags) for piece in pieces]
-            if self.lost_entities == sum(len(s.entities) for s in self.training_sentences):
-                raise InputError(
-                    f"{self.data.name}: no entity in {self.fit_on} begins and ends with a unit;"
-                    f" --model.parts.units cuts texts in another way than {inputs.config.units!r}"
-                )
-        return self._pieces
 
 
 class TaggerTraining(EncoderTraining):
@@ -97,12 +58,20 @@ class TaggerTraining(EncoderTraining):
         self.new_lr = new_lr
         self.model: TaggerModel | None = None
 
-    def configure_model(self) -> None:
-        if self.model is None:  # Lightning calls this again, e.g. before testing
-            data = self.data
-            texts = [sentence.text for sentence in data.training_sentences]
-            self.model, self.inputs = build_tagger(self.parts, data.data.labels, texts, self.seed)
-            self.model.train()
+    def build(self, data: TrainingData) -> None:
+        if self.model is not None:
+            return
+        assert isinstance(data, WindowData)
+        sentences = data.training_sentences
+        texts = [sentence.text for sentence in sentences]
+        self.model, self.inputs = build_tagger(self.parts, data.data.labels, texts, self.seed)
+        self.model.train()
+        data.read_with(self.inputs)
+        if data.lost_entities == sum(len(sentence.entities) for sentence in sentences):
+            raise InputError(
+                f"{data.data.name}: no entity in {data.fit_on} begins and ends with a unit;"
+                f" --model.parts.units cuts texts in another way than {self.parts.units!r}"
+            )
 
     def learning_rate_of(self, name: str) -> float:
         return self.lr if name.startswith("model.encoder.") else self.new_lr
@@ -135,5 +104,5 @@ class TaggerTraining(EncoderTraining):
 
     def facts(self) -> dict[str, Any]:
         data = self.data
-        assert isinstance(data, TaggerData)
+        assert isinstance(data, WindowData)
         return {"lr": self.lr, "lost_training_entities": data.lost_entities}

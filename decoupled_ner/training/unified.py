@@ -25,6 +25,7 @@ from decoupled_ner.models.decoupled import (
 from decoupled_ner.models.encoder import load_encoder, load_encoder_config, load_tokenizer
 from decoupled_ner.training.base import EncoderTraining
 from decoupled_ner.training.data import UnifiedData
+from decoupled_ner.training.datamodule import TrainingData
 from decoupled_ner.training.joint import JointProposer, OwnCandidates, own_candidates
 from decoupled_ner.training.sentence_data import EvaluationBatch
 from decoupled_ner.types import Entity, InputError
@@ -126,10 +127,11 @@ class UnifiedTraining(EncoderTraining):
         assert isinstance(module, UnifiedData)
         return module
 
-    def configure_model(self) -> None:
-        if self.joint is None or self.model.proposer is not None:  # Lightning may call this again
+    def build(self, data: TrainingData) -> None:
+        assert isinstance(data, UnifiedData)
+        data.try_generators()
+        if self.joint is None or self.model.proposer is not None:
             return
-        data = self.data
         if not data.validates:
             raise InputError("a proposer's threshold needs a dev split that is not trained on")
         if proposers_in(data.candidates):

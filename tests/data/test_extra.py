@@ -13,7 +13,7 @@ from decoupled_ner.data.jsonl import write_jsonl
 from decoupled_ner.gazetteer import Entry, Gazetteer
 from decoupled_ner.training.data import UnifiedData
 from decoupled_ner.training.sentence_data import SentenceData
-from decoupled_ner.training.tagger import TaggerData
+from decoupled_ner.training.window_data import WindowData
 from decoupled_ner.types import InputError, Sentence, entity_at
 
 TYPES = ("PER", "ORG", "GPE")
@@ -71,7 +71,7 @@ def test_a_sentence_of_another_type_is_left_out(distant: str) -> None:
     assert not any("长江" in sentence.text for sentence in found)
 
 
-@pytest.mark.parametrize("kind", [TaggerData, UnifiedData])
+@pytest.mark.parametrize("kind", [WindowData, UnifiedData])
 def test_training_has_them_and_dev_does_not(
     kind: type[SentenceData],
     two_sentences: list[Sentence],

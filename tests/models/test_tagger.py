@@ -95,7 +95,7 @@ def train(parts: Parts, sentences: list[Sentence]) -> None:
     fresh = [p for name, p in named if not name.startswith("encoder.")]
     groups = [{"params": pretrained, "lr": 1e-3}, {"params": fresh, "lr": 1e-2}]
     optimizer = torch.optim.Adam([group for group in groups if group["params"]])
-    tagged = [inputs.tag(s.text, s.entities) for s in sentences]
+    tagged = [inputs.gold(s.text, s.entities) for s in sentences]
     assert not any(t.lost for t in tagged)
     pieces = [piece for s in sentences for piece in inputs.encode(s.text)]
     batch = inputs.collate(pieces, [t.tags for t in tagged])
@@ -157,7 +157,7 @@ def test_every_trainable_parameter_gets_a_gradient(
     gold = [words_of(sentence, recipe) for sentence in two_sentences]
     model, inputs = build_tagger(recipe, LABELS, [s.text for s in gold] * 2)
     pieces = [piece for s in gold for piece in inputs.encode(s.text)]
-    batch = inputs.collate(pieces, [inputs.tag(s.text, s.entities).tags for s in gold])
+    batch = inputs.collate(pieces, [inputs.gold(s.text, s.entities).tags for s in gold])
     model.train().loss(batch).total.backward()
     for name, parameter in model.named_parameters():
         assert (parameter.grad is not None) == parameter.requires_grad, name

@@ -46,7 +46,9 @@ def test_a_frozen_encoder_is_pure_feature_extraction(
     model, inputs = build_tagger(recipe, LABELS, [])
     before = {name: tensor.clone() for name, tensor in model.encoder.state_dict().items()}  # type: ignore[union-attr]
     (first, _) = two_sentences
-    batch = inputs.collate(inputs.encode(first.text), [inputs.tag(first.text, first.entities).tags])
+    batch = inputs.collate(
+        inputs.encode(first.text), [inputs.gold(first.text, first.entities).tags]
+    )
     model.train()
     assert torch.equal(model(batch), model(batch))  # dropout in the encoder would show
     optimizer = torch.optim.AdamW(model.parameters(), 0.1)
@@ -68,18 +70,18 @@ def test_tags_follow_the_units_and_what_they_cannot_express_is_lost(tiny_encoder
         entity_at(TEXT, 7, 10, "ORG"),  # "iPh"
         entity_at(TEXT, 13, 14, "GPE"),  # "6" is a unit of its own
     ]
-    tagged = inputs.tag(TEXT, entities)
+    tagged = inputs.gold(TEXT, entities)
     assert tagged.lost == (entities[1], entities[3])
     spans = inputs.tags.decode(tagged.tags)
     assert spans == [(0, 3, "PER"), (4, 6, "ORG"), (8, 9, "GPE")]
     with pytest.raises(InputError, match="no label 'LOC'"):
-        inputs.tag(TEXT, [entity_at(TEXT, 0, 3, "LOC")])
+        inputs.gold(TEXT, [entity_at(TEXT, 0, 3, "LOC")])
 
 
 def test_no_units_make_no_windows(tiny_encoder: str) -> None:
     inputs = inputs_of(tiny_encoder)
     assert inputs.encode("") == inputs.encode(" \n\u3000\u200b") == []
-    assert inputs.tag("", []).tags == []
+    assert inputs.gold("", []).tags == []
 
 
 @pytest.mark.parametrize("encoder", [True, False])
@@ -130,7 +132,7 @@ def test_partial_labels_with_one_tag_each_give_the_full_loss(
     recipe = TaggerRecipe(encoder=tiny_encoder, head=head)  # type: ignore[arg-type]
     model, inputs = build_tagger(recipe, LABELS, [])
     pieces = [piece for s in two_sentences for piece in inputs.encode(s.text)]
-    tags = [inputs.tag(s.text, s.entities).tags for s in two_sentences]
+    tags = [inputs.gold(s.text, s.entities).tags for s in two_sentences]
     spans = [inputs.tags.decode(row) for row in tags]
     pairs = list(zip(spans, tags, strict=True))
     certain = [inputs.tags.allowed(s, [], len(row)) for s, row in pairs]
@@ -151,7 +153,7 @@ def test_the_loss_of_a_batch_is_the_sum_of_its_parts(
     recipe = TaggerRecipe(encoder=tiny_encoder, head=head, recurrent="bigru")  # type: ignore[arg-type]
     model, inputs = build_tagger(recipe, LABELS, [])
     pieces = [piece for s in two_sentences for piece in inputs.encode(s.text)]
-    tags = [inputs.tag(s.text, s.entities).tags for s in two_sentences]
+    tags = [inputs.gold(s.text, s.entities).tags for s in two_sentences]
     whole = model.loss(inputs.collate(pieces, tags))
     parts = [model.loss(inputs.collate([p], [t])) for p, t in zip(pieces, tags, strict=True)]
     torch.testing.assert_close(whole.total, sum(part.total for part in parts))
@@ -163,7 +165,7 @@ def test_the_fc_loss_is_the_cross_entropy_of_the_first_tokens(
 ) -> None:
     model, inputs = build_tagger(TaggerRecipe(encoder=tiny_encoder), LABELS, [])
     pieces = [piece for s in two_sentences for piece in inputs.encode(s.text)]
-    tags = [inputs.tag(s.text, s.entities).tags for s in two_sentences]
+    tags = [inputs.gold(s.text, s.entities).tags for s in two_sentences]
     batch = inputs.collate(pieces, tags)
     hidden = model.encoder(batch["token_ids"], batch["token_mask"]).last_hidden_state  # type: ignore[misc]
     wanted = sum(
@@ -188,7 +190,7 @@ def test_trains_under_bfloat16_autocast(
     )
     model, inputs = build_tagger(recipe, LABELS, [s.text for s in two_sentences])
     pieces = [piece for s in two_sentences for piece in inputs.encode(s.text)]
-    batch = inputs.collate(pieces, [inputs.tag(s.text, s.entities).tags for s in two_sentences])
+    batch = inputs.collate(pieces, [inputs.gold(s.text, s.entities).tags for s in two_sentences])
     with torch.autocast("cpu", torch.bfloat16):
         loss = model.loss(batch).total
     assert loss.dtype == torch.float32

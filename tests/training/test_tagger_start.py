@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from copy import deepcopy
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import yaml
 from pytorch_lightning.cli import LightningArgumentParser
 
 from decoupled_ner.locations import find_recipe, recipe_folder
-from decoupled_ner.models.tagger_builder import TaggerRecipe, build_tagger
+from decoupled_ner.models.tagger_builder import TaggerRecipe
 from decoupled_ner.training import tagger
 from decoupled_ner.training.launch import Run, _tagger_start, reads_encoder, train_tagger
-from decoupled_ner.training.tagger import BASE_LR, SMALL_LR, TaggerData, TaggerTraining
+from decoupled_ner.training.tagger import BASE_LR, SMALL_LR, TaggerTraining
+from decoupled_ner.training.window_data import WindowData
 from decoupled_ner.types import InputError
 
 RECIPES = sorted(recipe_folder("baselines").glob("*.yaml"))
@@ -25,7 +25,7 @@ def test_recipe_parses(path: Path) -> None:
     recipe = yaml.safe_load(path.read_text())
     parser = LightningArgumentParser()
     parser.add_lightning_class_args(TaggerTraining, "model")
-    parser.add_lightning_class_args(TaggerData, "data")
+    parser.add_lightning_class_args(WindowData, "data")
     given = {key: deepcopy(recipe[key]) for key in ("model", "data")}
     given["model"] |= {"encoder": "zh-small", "labels": ["O", "PER"]}
     given["data"] |= {"encoder": "zh-small", "dataset": "demo"}
@@ -56,16 +56,18 @@ def test_an_init_that_can_mean_nothing_is_told(tiny_encoder: str, tmp_path: Path
         train_tagger(str(tmp_path / "empty.yaml"), "demo", Run(tiny_encoder), "auto")
 
 
-def test_units_that_express_no_entity_are_told(
-    tiny_encoder: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    data = TaggerData("demo", tiny_encoder, train_sentences=9)
-    parts = TaggerRecipe(unit_dim=4, units="whitespace")
-    module = TaggerTraining(tiny_encoder, data.labels, parts, use_encoder=False)
-    _, module.inputs = build_tagger(parts, data.data.labels, [])
-    monkeypatch.setattr(data, "trainer", SimpleNamespace(lightning_module=module))
+def test_units_that_express_no_entity_are_told(tiny_encoder: str) -> None:
+    data = WindowData("demo", tiny_encoder, train_sentences=9)
+
+    def built(parts: TaggerRecipe) -> TaggerTraining:
+        module = TaggerTraining(tiny_encoder, data.labels, parts, use_encoder=False)
+        module.build(data)
+        return module
+
     with pytest.raises(InputError, match=r"no entity in train .* than 'whitespace'"):
-        data.items_per_epoch()
+        built(TaggerRecipe(unit_dim=4, units="whitespace"))
+    built(TaggerRecipe(unit_dim=4))
+    assert data.items_per_epoch() == 9 and data.lost_entities == 0
 
 
 def test_the_rate_is_the_encoders_unless_it_is_given(

@@ -1,0 +1,74 @@
+"""An earlier run stays where it is until all files that a recipe names were read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from decoupled_ner.locations import find_recipe
+from decoupled_ner.training.launch import Run, tagger_folder, train_tagger, unify, unify_folder
+from decoupled_ner.training.proposer_runs import _folder, train_proposer
+from decoupled_ner.types import InputError
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*LightningCLI's args parameter"),
+    pytest.mark.filterwarnings("ignore::jsonargparse._deprecated.JsonargparseDeprecationWarning"),
+]
+
+
+def kept(folder: Path) -> bool:
+    """Whether nothing but the run that was there is there."""
+    files = [path.name for path in folder.iterdir()]
+    return [path.name for path in folder.parent.iterdir()] == ["seed-1"] and files == ["kept"]
+
+
+def put(folder: Path) -> None:
+    folder.mkdir(parents=True)
+    (folder / "kept").touch()
+
+
+@pytest.mark.parametrize(
+    ("system", "argument", "message"),
+    [
+        ("softlexicon", "--model.parts.embeddings=none", "none: no static embeddings there"),
+        ("bilstm", "--model.parts.unit_vectors=none.txt", "none.txt: no such file of vectors"),
+        ("bilstm", "--model.parts.lexicon=none.txt", "a lexicon needs vectors"),
+        ("bilstm-cnn", "--model.parts.recurrent=bilstm", "units cuts texts in another way"),
+        ("bert-fc-mixed", "--data.extra.gazetteer=none", "none"),
+    ],
+)
+def test_of_a_tagger(system: str, argument: str, message: str, tiny_encoder: str):
+    quiet = "--trainer.enable_model_summary=false"
+    run = Run(tiny_encoder, arguments=[argument, quiet, "--data.train_sentences=9"])
+    folder = tagger_folder(find_recipe("baselines", system), "demo", run)
+    put(folder)
+    with pytest.raises(InputError, match=message):
+        train_tagger(system, "demo", run)
+    assert kept(folder)
+
+
+def test_of_a_proposer(tiny_encoder: str):
+    run = Run(tiny_encoder, arguments=["--model.segmenters=[none]"])
+    folder = _folder("demo", run, None)
+    put(folder)
+    with pytest.raises(InputError, match="no segmenter 'none'"):
+        train_proposer("demo", run)
+    assert kept(folder)
+
+
+def test_of_a_model_with_candidates_of_ltp(tiny_encoder: str, monkeypatch: pytest.MonkeyPatch):
+    pytest.importorskip("ltp", reason="needs the extra ltp")
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    recipe = find_recipe("unify", "weibo-ltp-small")
+    run = Run(tiny_encoder, arguments=["--data.dataset=demo", "--data.train_sentences=9"])
+    folder = unify_folder(recipe, run)
+    put(folder)
+    with pytest.raises(
+        InputError, match=r"'LTP/small' .* without a hub put its files into"
+    ) as told:
+        unify(str(recipe), run, "none")
+    assert "\n" not in str(told.value) and str(Path("LTP/small").resolve()) in str(told.value)
+    assert kept(folder)
