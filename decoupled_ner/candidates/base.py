@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,12 @@ class CandidateGenerator(ABC):
     @abstractmethod
     def propose(self, text: str) -> list[Region]:
         """Regions of ``text``, sorted, without repeats; ``[]`` for an empty text."""
+
+    @property
+    def trained_on(self) -> Mapping[str, Any] | None:
+        """What its model was trained on: ``dataset``, ``checksums`` of its files, and how many
+        ``sentences`` of it; None where it has no model or none that tells."""
+        return None
 
     def propose_batch(self, texts: Sequence[str]) -> list[list[Region]]:
         """``propose`` for many texts, N in, N out; overridden where batching is faster."""

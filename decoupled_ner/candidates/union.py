@@ -43,6 +43,11 @@ class Union(CandidateGenerator):
         """This union with further generators, under the same limit."""
         return Union([*self.generators, *generators], self.max_length)
 
+    def leaves(self) -> Iterator[CandidateGenerator]:
+        """The generators that are no unions themselves, at any depth."""
+        for generator in self.generators:
+            yield from generator.leaves() if isinstance(generator, Union) else [generator]
+
     def without(self, kind: type[CandidateGenerator]) -> Union | None:
         """This union less the generators of a class, at any depth; None where none is left."""
         kept = [g for g in self.generators if not isinstance(g, kind)]

@@ -31,6 +31,7 @@ from decoupled_ner.types import InputError, Region
 
 _FORMAT = "out-of-fold candidates"
 _HOW = "make the file with `decoupled-ner proposer DATASET --folds 5`"
+_SAME = "make them with the same --data.train_sentences and --data.fit_on"
 
 #: start, end, score
 ScoredSpan = tuple[int, int, float]
@@ -95,7 +96,7 @@ class OutOfFold:
         return cls(facts, tuple(texts))
 
     def check(self, dataset: Dataset, texts: Iterable[str]) -> None:
-        """Raise an `InputError` unless it was made from these files and has all these texts."""
+        """Raise an `InputError` unless it was made from these files and these texts, no others."""
         if self.facts["dataset"] != dataset.name:
             raise InputError(
                 f"out-of-fold candidates of {self.facts['dataset']!r} can't train {dataset.name!r}"
@@ -105,11 +106,16 @@ class OutOfFold:
                 f"out-of-fold candidates come from other files of {dataset.name!r}: the checksums"
                 " differ; make them anew"
             )
-        missing = set(texts) - {text.text for text in self.texts}
-        if missing:
+        known, wanted = {text.text for text in self.texts}, set(texts)
+        if missing := wanted - known:
             raise InputError(
                 f"{len(missing)} training sentences have no out-of-fold candidates, e.g."
-                f" {min(missing)[:20]!r}; make them for the same sentences"
+                f" {min(missing)[:20]!r}; {_SAME}"
+            )
+        if further := known - wanted:
+            raise InputError(
+                f"out-of-fold candidates come from proposers that saw {len(further)} sentences"
+                f" which are not trained on here, e.g. {min(further)[:20]!r}; {_SAME}"
             )
 
     def generator(self, budget: float) -> RecordedCandidates:
@@ -147,8 +153,8 @@ class OutOfFold:
 
 
 class RecordedCandidates(CandidateGenerator):
-    """Proposes what was proposed before, for the same texts alone. It can't be saved: it stands in
-    for the generator of its name while a model is trained.
+    """Proposes what was proposed before, and nothing on other texts. It can't be saved: it stands
+    in for the generator of its name while a model is trained.
 
     Args:
         name: of the generator whose candidates these are.
@@ -160,10 +166,7 @@ class RecordedCandidates(CandidateGenerator):
         self._regions = regions
 
     def propose(self, text: str) -> list[Region]:
-        try:
-            return list(self._regions[text])
-        except KeyError:
-            raise InputError(f"no recorded candidates for {text[:20]!r}") from None
+        return list(self._regions.get(text, ()))
 
     def init_args(self) -> dict[str, Any]:
         raise InputError("recorded candidates are for training alone")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Self
@@ -162,6 +162,10 @@ class BestRegions(CandidateGenerator):
         self.budget = float(proposer.model.config.budget if budget is None else budget)
         self._threshold = proposer.threshold(self.budget)
 
+    @property
+    def trained_on(self) -> Mapping[str, Any] | None:
+        return self.proposer.model.config.trained_on
+
     def propose(self, text: str) -> list[Region]:
         return self.propose_batch([text])[0]
 
@@ -202,13 +206,7 @@ class ProposerCandidates(BestRegions):
 
 def proposers_in(union: Union) -> list[BestRegions]:
     """The proposers among a union's generators, at any depth."""
-    found: list[BestRegions] = []
-    for generator in union.generators:
-        if isinstance(generator, BestRegions):
-            found.append(generator)
-        elif isinstance(generator, Union):
-            found += proposers_in(generator)
-    return found
+    return [generator for generator in union.leaves() if isinstance(generator, BestRegions)]
 
 
 def with_recorded(union: Union, recorded: OutOfFold) -> Union:

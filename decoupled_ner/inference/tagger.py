@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -171,6 +171,10 @@ class TaggerCandidates(CandidateGenerator):
         self._model, self._device = str(model), device
         self._k, self._min_probability = k, min_probability
         self.tagger = Tagger.from_pretrained(model, device=device)
+
+    @property
+    def trained_on(self) -> Mapping[str, Any] | None:
+        return self.tagger.model.config.trained_on
 
     def propose(self, text: str) -> list[Region]:
         return self.propose_batch([text])[0]

@@ -42,6 +42,7 @@ class ProposerConfig(PreTrainedConfig):
         operating_points: ``budget`` (regions a sentence), the ``threshold`` that keeps as many on
             dev on average, and the ``recall`` there; in rising order of budget.
         budget: the one that is used where no other is asked for.
+        trained_on: ``dataset``, ``checksums`` of its files, and how many ``sentences`` of it.
     """
 
     model_type = "decoupled-ner-proposer"
@@ -56,6 +57,7 @@ class ProposerConfig(PreTrainedConfig):
     max_tokens: int = 256
     operating_points: list[dict[str, float]] | None = None
     budget: float = 5.0
+    trained_on: dict[str, Any] | None = None
 
 
 class ProposerLoss(NamedTuple):

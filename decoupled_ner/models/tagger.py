@@ -59,6 +59,7 @@ class TaggerConfig(PreTrainedConfig):
         dropout: on the inputs and on the recurrent layers' output.
         units: how texts are cut (`units.UnitKind`).
         max_tokens: longest window of a text that is read at once, special tokens included.
+        trained_on: ``dataset``, ``checksums`` of its files, and how many ``sentences`` of it.
     """
 
     model_type = "decoupled-ner-tagger"
@@ -86,6 +87,7 @@ class TaggerConfig(PreTrainedConfig):
     dropout: float = 0.1
     units: UnitKind = "word"
     max_tokens: int = 256
+    trained_on: dict[str, Any] | None = None
 
     @property
     def tag_set(self) -> TagSet:
@@ -106,6 +108,7 @@ class TaggerModel(PreTrainedModel):
     others start anew and may want a higher learning rate."""
 
     config_class = TaggerConfig
+    config: TaggerConfig
     base_model_prefix = "tagger"
 
     def __init__(self, config: TaggerConfig) -> None:

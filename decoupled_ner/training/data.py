@@ -45,7 +45,8 @@ class UnifiedData(SentenceData):
             negatives too; not so what a tagger among them does, since it has seen these sentences.
         train_candidates: a file of out-of-fold candidates, which ``decoupled-ner proposer --folds``
             writes: what the proposer among ``candidates`` suggests on training sentences comes from
-            there, since it has seen them. Needed where there is one.
+            there, since it has seen them; on what ``extra`` adds it suggests nothing. Needed where
+            there is one.
         negatives_per_positive: drawn anew each epoch; None for all of them, as in the paper.
         mention_swaps: share of the positives, drawn anew each epoch, that are read with another
             mention of their type in place of their own.
@@ -55,8 +56,8 @@ class UnifiedData(SentenceData):
     Entities that a jointly trained proposer can't propose are counted in ``lost_entities``.
 
     Raises:
-        InputError: a generator of ``candidates`` can't be saved in a model, no such data set, or a
-            setting is out of its range.
+        InputError: a generator of ``candidates`` can't be saved in a model or was trained on more
+            of the data set, no such data set, or a setting is out of its range.
     """
 
     lost_entities = 0
@@ -92,6 +93,7 @@ class UnifiedData(SentenceData):
         if train_mentions:
             self.candidates = with_mentions_of(self.candidates, self.data.split(fit_on))
         to_config(self.candidates)  # what can't be saved is told now, not after the training
+        self._check_budget()
         self.negative_generators = [
             *([negative_nouns] if negative_nouns else []),
             *(self._unseen(train_candidates) if negative_candidates else []),
@@ -111,6 +113,20 @@ class UnifiedData(SentenceData):
         text = self.training_sentences[0].text
         for generator in (self.candidates, *self.negative_generators):
             generator.propose(text)
+
+    def _check_budget(self) -> None:
+        """Raise an `InputError` if a generator was trained on more of this data set than the model
+        will be: its candidates would bring in what that is not to know."""
+        own = self.trained_on
+        for generator in self.candidates.leaves():
+            seen = generator.trained_on or {}
+            same, count = {**seen, "sentences": own["sentences"]} == own, seen.get("sentences", 0)
+            if same and count > own["sentences"]:
+                raise InputError(
+                    f"the {generator.name} among the candidates was trained on {count} sentences of"
+                    f" {self.data.name!r}, this run's model would be on {own['sentences']}: train"
+                    " both with the same --data.train_sentences and --data.fit_on"
+                )
 
     def train_proposer(self, inputs: ProposerInputs, batch_size: int) -> None:
         """Have each batch of pairs bring so many windows of sentences for a proposer, over all
@@ -132,7 +148,7 @@ class UnifiedData(SentenceData):
                 )
         else:
             recorded = OutOfFold.read(path)
-            recorded.check(self.data, (sentence.text for sentence in self.training_sentences))
+            recorded.check(self.data, (s.text for s in self.data.split(self.fit_on)))
             union = with_recorded(union, recorded)
         unseen = union.without(TaggerCandidates)
         return [unseen] if unseen else []

@@ -143,6 +143,7 @@ class ProposerTraining(BaseTraining):
         self.model, self.inputs = build_proposer(
             self.encoder, self.config, self.segmenters, texts, self.seed, self.encoder_dropout
         )
+        self.model.config.trained_on = data.trained_on
         self.model.train()
         data.read_with(self.inputs)
 

@@ -73,6 +73,15 @@ class SentenceData(TrainingData):
         return (*gold, *added)
 
     @property
+    def trained_on(self) -> dict[str, Any]:
+        """What the configuration of a model says that is trained on this; `extra` doesn't count."""
+        return {
+            "dataset": self.data.name,
+            "checksums": dict(self.data.checksums),
+            "sentences": len(self.data.split(self.fit_on)),
+        }
+
+    @property
     def validates(self) -> bool:
         return "dev" in self.data.splits and "dev" not in self.fit_on
 

@@ -65,6 +65,7 @@ class TaggerTraining(EncoderTraining):
         sentences = data.training_sentences
         texts = [sentence.text for sentence in sentences]
         self.model, self.inputs = build_tagger(self.parts, data.data.labels, texts, self.seed)
+        self.model.config.trained_on = data.trained_on
         self.model.train()
         data.read_with(self.inputs)
         if data.lost_entities == sum(len(sentence.entities) for sentence in sentences):

@@ -103,6 +103,7 @@ def test_two_sentences_by_heart(two_sentences: list[Sentence], tmp_path: Path, t
     proposer = model.proposer()
     proposer.choose_thresholds(two_sentences, [2.0])  # as many as there are entities
     generator = ProposerCandidates(proposer.save_pretrained(tmp_path / "model"), device="cpu")
+    assert generator.trained_on == module.trained_on and module.trained_on["sentences"] == 2
     found = generator.propose_batch([sentence.text for sentence in two_sentences])
     assert found == [[entity.region for entity in s.entities] for s in two_sentences]
 

@@ -66,8 +66,9 @@ def test_units_that_express_no_entity_are_told(tiny_encoder: str) -> None:
 
     with pytest.raises(InputError, match=r"no entity in train .* than 'whitespace'"):
         built(TaggerRecipe(unit_dim=4, units="whitespace"))
-    built(TaggerRecipe(unit_dim=4))
+    module = built(TaggerRecipe(unit_dim=4))
     assert data.items_per_epoch() == 9 and data.lost_entities == 0
+    assert module.model is not None and module.model.config.trained_on == data.trained_on
 
 
 def test_the_rate_is_the_encoders_unless_it_is_given(

@@ -1,0 +1,118 @@
+"""What generators may have seen of a data set whose part a model is trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from decoupled_ner.candidates import NGrams, Union
+from decoupled_ner.data.catalog import load_dataset
+from decoupled_ner.data.extra import ExtraTraining
+from decoupled_ner.data.jsonl import write_jsonl
+from decoupled_ner.data.out_of_fold import FoldText, OutOfFold, fold_of
+from decoupled_ner.inference.proposer import Proposer, ProposerCandidates
+from decoupled_ner.models.proposer import ProposerConfig
+from decoupled_ner.models.proposer_inputs import build_proposer
+from decoupled_ner.training.data import UnifiedData
+from decoupled_ner.training.proposer import ProposerData
+from decoupled_ner.types import InputError, Region, Sentence, entity_at
+
+Proposes = Callable[[dict[str, Any] | None], Union]
+
+
+@pytest.fixture
+def candidates(tiny_encoder: str, tmp_path: Path) -> Proposes:
+    """Single characters, and a proposer that was trained on what is said."""
+
+    def union(trained_on: dict[str, Any] | None) -> Union:
+        config = ProposerConfig(
+            size=4,
+            word_dim=2,
+            max_width=4,
+            budget=2.0,
+            operating_points=[{"budget": 2.0, "threshold": 0.0, "recall": 0.5}],
+        )
+        model, inputs = build_proposer(tiny_encoder, config, [], [])
+        model.config.trained_on = trained_on
+        saved = Proposer(model, inputs).save_pretrained(tmp_path / "proposer")
+        return Union([NGrams(max_length=1), Union([ProposerCandidates(saved, device="cpu")])])
+
+    return union
+
+
+def test_a_generator_that_has_seen_more_is_refused(candidates: Proposes, tiny_encoder: str):
+    seen = ProposerData("demo", tiny_encoder, train_sentences=60).trained_on
+    assert seen["dataset"] == "demo" and seen["sentences"] == 60 and "train.jsonl" in str(seen)
+
+    def data(trained_on: dict[str, Any] | None, count: int = 50) -> UnifiedData:
+        return UnifiedData(
+            "demo",
+            tiny_encoder,
+            candidates(trained_on),
+            negative_candidates=False,
+            train_sentences=count,
+        )
+
+    with pytest.raises(
+        InputError, match=r"proposer .* on 60 sentences of 'demo', .* on 50: train both"
+    ):
+        data(seen)
+    assert data(seen, 60) and data(seen, 70)
+    assert data({**seen, "dataset": "other"}) and data({**seen, "checksums": {}}) and data(None)
+
+
+def out_of_fold(sentences: tuple[Sentence, ...], path: Path) -> str:
+    """A file in which the whole of each text is what proposers suggest."""
+    facts = {
+        "generator": "proposer",
+        "dataset": "demo",
+        "checksums": dict(load_dataset("demo").checksums),
+        "budget": 20.0,
+    }
+    texts = dict.fromkeys(sentence.text for sentence in sentences)
+    whole = (FoldText(text, fold_of(text, 2), ((0, len(text), 1.0),)) for text in texts)
+    OutOfFold(facts, tuple(whole)).write(path)
+    return str(path)
+
+
+def test_out_of_fold_candidates_are_of_these_sentences_alone(
+    candidates: Proposes, tiny_encoder: str, tmp_path: Path
+):
+    few, more = (load_dataset("demo", train_sentences=n).split("train") for n in (20, 30))
+    path, union = tmp_path / "candidates.jsonl", candidates(None)
+    settings = {"train_sentences": 20, "train_candidates": str(path)}
+    out_of_fold(few, path)
+    assert UnifiedData("demo", tiny_encoder, union, **settings)
+    out_of_fold(more, path)
+    with pytest.raises(InputError, match=r"saw 10 sentences .* the same --data.train_sentences"):
+        UnifiedData("demo", tiny_encoder, union, **settings)
+    out_of_fold(few[1:], path)
+    with pytest.raises(InputError, match=r"1 training sentences have no out-of-fold candidates"):
+        UnifiedData("demo", tiny_encoder, union, **settings)
+
+
+def test_a_proposer_suggests_nothing_on_extra_sentences(
+    candidates: Proposes, tiny_encoder: str, tmp_path: Path
+):
+    train = load_dataset("demo", train_sentences=20).split("train")
+    label = train[0].entities[0].label if train[0].entities else "PER"
+    text = "阿甲见了阿乙"
+    write_jsonl([Sentence(text, (entity_at(text, 0, 2, label),))], tmp_path / "more.jsonl")
+    data = UnifiedData(
+        "demo",
+        tiny_encoder,
+        candidates(None),
+        negative_edits="none",
+        train_sentences=20,
+        train_candidates=out_of_fold(train, tmp_path / "candidates.jsonl"),
+        extra=ExtraTraining(files=[str(tmp_path / "more.jsonl")]),
+    )
+    assert data.training_sentences[-1].text == text
+    negatives = data.pairs()[1]
+    assert [n.region for n in negatives if n.sentence == 20] == [
+        Region(i, i + 1) for i in range(len(text))
+    ]
+    assert any(len(n.region) > 1 for n in negatives)
