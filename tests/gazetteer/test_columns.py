@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from decoupled_ner.gazetteer import Columns, Entry, Gazetteer, load_columns
-from decoupled_ner.gazetteer.build import write_gazetteer
+from decoupled_ner.gazetteer.build import rewrite_gazetteer
 from decoupled_ner.gazetteer.parquet import PARQUET, read_parquet, write_parquet
 from decoupled_ner.gazetteer.storage import FILE_NAME
 from decoupled_ner.types import InputError
@@ -57,7 +57,7 @@ def gazetteer() -> Gazetteer:
 
 
 def test_only_the_parquet_of_a_folder_is_read(gazetteer: Gazetteer, tmp_path: Path) -> None:
-    write_gazetteer(gazetteer, tmp_path)
+    rewrite_gazetteer(gazetteer, tmp_path)
     content = bytearray((tmp_path / FILE_NAME).read_bytes())
     content[-len(content) // 2] ^= 0x41  # behind the header, which has the digest
     (tmp_path / FILE_NAME).write_bytes(content)
