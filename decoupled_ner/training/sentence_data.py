@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 from decoupled_ner.data.catalog import Dataset, load_dataset
 from decoupled_ner.data.extra import ExtraTraining, extra_sentences
 from decoupled_ner.training.datamodule import TrainingData
-from decoupled_ner.types import Candidate, Sentence
+from decoupled_ner.types import Candidate, InputError, Sentence
 
 EVALUATION_SENTENCES = 32
 NO_EXTRA = ExtraTraining()
@@ -80,6 +80,11 @@ class SentenceData(TrainingData):
             "checksums": dict(self.data.checksums),
             "sentences": len(self.data.split(self.fit_on)),
         }
+
+    def require_entities(self) -> None:
+        """Raise an `InputError` if there is no entity to train on."""
+        if not any(sentence.entities for sentence in self.training_sentences):
+            raise InputError(f"{self.data.name}: no entity in {self.fit_on} to train on")
 
     @property
     def validates(self) -> bool:

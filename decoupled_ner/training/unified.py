@@ -129,6 +129,7 @@ class UnifiedTraining(EncoderTraining):
 
     def build(self, data: TrainingData) -> None:
         assert isinstance(data, UnifiedData)
+        data.require_entities()
         data.try_generators()
         if self.joint is None or self.model.proposer is not None:
             return

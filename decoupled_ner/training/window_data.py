@@ -22,7 +22,12 @@ class WindowData(SentenceData):
     _windows: Sequence[GoldWindow]
 
     def read_with(self, inputs: WindowInputs) -> None:
-        """Cut the training sentences into windows."""
+        """Cut the training sentences into windows.
+
+        Raises:
+            InputError: none of them has an entity.
+        """
+        self.require_entities()
         self._inputs = inputs
         self._windows, self.lost_entities = gold_windows(inputs, self.training_sentences)
 

@@ -76,6 +76,9 @@ def test_folders_that_cannot_be_read(tmp_path: Path, folder: Path) -> None:
     (folder / "part-0000-000001.parquet").write_bytes(b"PAR1")
     with pytest.raises(InputError, match="damaged or missing shard"):
         list(read_distant(folder))
+    (folder / "part-0000-000001.parquet").unlink()
+    with pytest.raises(InputError, match=r"000001\.parquet: missing shard"):
+        read_distant(folder)  # before anything is read
     manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     (folder / "manifest.json").write_text(json.dumps(manifest | {"complete": False}), "utf-8")
     with pytest.raises(InputError, match="not finished"):

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from decoupled_ner.data.jsonl import write_jsonl
 from decoupled_ner.locations import find_recipe
 from decoupled_ner.training.launch import Run, tagger_folder, train_tagger, unify, unify_folder
 from decoupled_ner.training.proposer_runs import _folder, train_proposer
-from decoupled_ner.types import InputError
+from decoupled_ner.types import InputError, Sentence, entity_at
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*LightningCLI's args parameter"),
@@ -45,6 +46,22 @@ def test_of_a_tagger(system: str, argument: str, message: str, tiny_encoder: str
     put(folder)
     with pytest.raises(InputError, match=message):
         train_tagger(system, "demo", run)
+    assert kept(folder)
+
+
+@pytest.mark.parametrize("trained", ["decoupled", "tagger"])
+def test_of_data_without_an_entity_in_train(trained: str, tiny_encoder: str, tmp_path: Path):
+    write_jsonl([Sentence("他走了")], tmp_path / "train.jsonl")
+    write_jsonl([Sentence("北京", (entity_at("北京", 0, 2, "GPE"),))], tmp_path / "dev.jsonl")
+    quiet = "--trainer.enable_model_summary=false"
+    data, run = str(tmp_path), Run(tiny_encoder, arguments=[quiet])
+    if trained == "tagger":
+        folder = tagger_folder(find_recipe("baselines", "bert-fc"), data, run)
+    else:
+        folder = unify_folder(find_recipe("unify", "demo-small"), run, data)
+    put(folder)
+    with pytest.raises(InputError, match="no entity in train to train on"):
+        train_tagger("bert-fc", data, run) if trained == "tagger" else unify(data, run, "none")
     assert kept(folder)
 
 

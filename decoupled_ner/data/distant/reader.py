@@ -55,6 +55,8 @@ class DistantReader(Iterator[NoisySentence]):
         shards = [shard for shard in manifest["shards"] if shard["sentences"]]
         self._length: int = sum(shard["sentences"] for shard in shards)
         self._paths = [folder / shard["name"] for shard in shards]
+        if missing := [path for path in self._paths if not path.is_file()]:
+            raise InputError(f"{missing[0]}: missing shard; make the folder anew")
         if state.seed is not None:
             order = np.random.default_rng(state.seed).permutation(len(shards))
             self._paths = [self._paths[i] for i in order]
@@ -133,7 +135,7 @@ def read_distant(
         wanted: tells of a table's rows which to read; by default all.
 
     Raises:
-        InputError: the folder is missing or not finished, or the state is none.
+        InputError: the folder is missing or not finished, it lacks a shard, or the state is none.
     """
     try:
         begin = ReaderState(**state) if state is not None else ReaderState(seed)
