@@ -17,7 +17,7 @@ from decoupled_ner.comparison.records import record_of
 from decoupled_ner.comparison.results import Result, write_result
 from decoupled_ner.comparison.tables import cost_plot, plot, score_table
 from decoupled_ner.data.files import write_lines
-from decoupled_ner.training.runs import write_json, written_since
+from decoupled_ner.training.runs import stamp_of, write_json, written_since
 
 #: Told a run before it starts or is passed over: its name, how many are done, how many there are.
 Progress = Callable[[str, int, int], None]
@@ -79,12 +79,15 @@ def _run(planned: Plan, log: Path) -> Failure | None:
     """Run it unless it is done; None where it is then."""
     state = planned.runs / f"seed-{planned.seed}.json"
     result, last = planned.folder / "result.json", planned.folder / "checkpoints" / "last.ckpt"
-    if _read(state) != planned.settings:
+    begun = _read(state)
+    left = begun.pop("left", [None, None])
+    if begun != planned.settings:
+        left = [stamp_of(result), stamp_of(last)]  # by an earlier run
         planned.runs.mkdir(parents=True, exist_ok=True)
-        write_json(state, dict(planned.settings))
-    if written_since(result, state):
+        write_json(state, {**planned.settings, "left": left})
+    if written_since(result, left[0]):
         return None
-    resume = written_since(last, state)
+    resume = written_since(last, left[1])
     command = [sys.executable, "-m", "decoupled_ner.cli", *planned.command]
     with log.open("ab" if resume else "wb") as file:
         done = subprocess.run(
@@ -101,11 +104,12 @@ def _run(planned: Plan, log: Path) -> Failure | None:
     return Failure(planned.name, reason, str(log))
 
 
-def _read(path: Path) -> Any:
+def _read(path: Path) -> dict[str, Any]:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return found if isinstance(found, dict) else {}
     except (OSError, ValueError):
-        return None
+        return {}
 
 
 def _write(

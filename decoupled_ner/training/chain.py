@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from decoupled_ner.checksums import sha256_of
-from decoupled_ner.training.runs import write_json, written_since
+from decoupled_ner.training.runs import stamp_of, write_json, written_since
 from decoupled_ner.types import InputError
 
 State = Literal["up to date", "unfinished", "changed", "new"]
@@ -89,12 +89,15 @@ class Chain:
             "inputs": dict(step.inputs),
             "fingerprint": step.fingerprint,
             "output": str(step.folder),
+            "left": stamp_of(last),  # by an earlier run
         }
-        if self.state(step)[0] != "unfinished":
+        if self.state(step)[0] == "unfinished":
+            record["left"] = (_read_record(step.record) or {}).get("left")
+            if step.name in RESUMABLE and written_since(last, record["left"]):
+                arguments.append("--ckpt_path=last")
+        else:
             step.record.parent.mkdir(parents=True, exist_ok=True)
             write_json(step.record, {**record, "result": None})
-        elif step.name in RESUMABLE and written_since(last, step.record):
-            arguments.append("--ckpt_path=last")
         done = subprocess.run([sys.executable, "-m", "decoupled_ner.cli", *arguments], check=False)
         if done.returncode:
             raise InputError(f"step {step.name} ended with status {done.returncode}: see above")

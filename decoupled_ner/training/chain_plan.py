@@ -191,6 +191,9 @@ def _read(path: Path) -> dict[str, Any]:
             continue
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
             raise InputError(f"{path}: {key} must be a list of strings")
+        if key != "text" and (wrong := [item for item in value if not item.startswith("--")]):
+            # The file that it names would not count as an input.
+            raise InputError(f"{path}: {key}: {wrong[0]!r} must be written --option=value")
     return settings
 
 

@@ -119,10 +119,16 @@ def _git(*arguments: str) -> str:
     ).stdout.strip()
 
 
-def written_since(path: Path, record: Path) -> bool:
-    """Whether a file is there and not older than ``record``, which is written when a run begins:
-    an older one is of an earlier run, which a run that failed early leaves in its place."""
-    return path.is_file() and path.stat().st_mtime_ns >= record.stat().st_mtime_ns
+def stamp_of(path: Path) -> list[int] | None:
+    """What changes when a file is written anew, as JSON holds it; None where there is none."""
+    return [path.stat().st_mtime_ns, path.stat().st_size] if path.is_file() else None
+
+
+def written_since(path: Path, before: Any) -> bool:
+    """Whether a file is there and not the one whose `stamp_of` was noted when a run began: that one
+    is of an earlier run, which a run that failed early leaves in its place. (The times of two files
+    tell less: they may be coarse, and copying a folder sets them anew.)"""
+    return path.is_file() and stamp_of(path) != before
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:

@@ -156,6 +156,15 @@ def test_what_an_earlier_run_left_is_not_taken(machine: Machine, tmp_path: Path)
     assert len(machine.commands) == 1
 
 
+def test_what_is_finished_is_so_in_a_copied_folder(machine: Machine, tmp_path: Path) -> None:
+    few = experiment(seeds=(1,), systems=(System("bert-fc"),))
+    compare(few, tmp_path)
+    for path in tmp_path.rglob("result.json"):
+        os.utime(path, (0, 0))  # a copy may have any times
+    machine.commands.clear()
+    assert len(compare(few, tmp_path).results) == 1 and not machine.commands
+
+
 def test_runs_from_an_encoder_that_was_trained_anew_are_done_again(
     machine: Machine, tmp_path: Path, tiny_encoder: str
 ) -> None:

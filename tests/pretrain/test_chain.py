@@ -114,7 +114,6 @@ def test_a_chain_runs_once_and_then_only_what_changed(
     context.result.unlink()  # as if it had been killed before its end
     record = context.record
     record.write_text(json.dumps({**json.loads(record.read_text()), "result": None}))
-    os.utime(context.folder / "checkpoints" / "last.ckpt")
     assert states(plan())["context"] == "unfinished"
     aside = list(context.folder.parent.glob("seed-1~*"))  # of the run before the change
     capfd.readouterr()
@@ -140,6 +139,10 @@ def run(arguments: list[str]) -> None:
         ("{dataset: demo, text: [/no/such/file], sources: sources}", "no file /no/such/file"),
         ("{dataset: demo, text: [], sources: sources, steps: []}", "needs dataset"),
         ("[", "can't be read"),
+        (
+            "{dataset: demo, text: [demo], sources: sources, distant: [--blacklist, never.txt]}",
+            "distant: 'never.txt' must be written --option=value",
+        ),
     ],
 )
 def test_a_wrong_recipe_is_one_line(tmp_path: Path, broken: str, says: str):
@@ -202,6 +205,18 @@ def test_what_an_earlier_run_left_is_not_resumed(machine: Machine, tmp_path: Pat
     machine.status, machine.writes = 0, ["result.json"]
     Chain(()).run(changed)
     assert machine.resumed and Chain(()).state(changed)[0] == "up to date"
+
+
+def test_a_copied_folder_is_done_still_and_goes_on(machine: Machine, tmp_path: Path):
+    last = tmp_path / "checkpoints" / "last.ckpt"
+    machine.writes.append("checkpoints/last.ckpt")
+    machine.status = 1
+    with pytest.raises(InputError, match="ended with status 1"):
+        Chain(()).run(step(tmp_path))
+    os.utime(last, (0, 0))  # a copy may have any times
+    machine.status = 0
+    Chain(()).run(step(tmp_path))
+    assert machine.resumed
 
 
 def test_a_step_without_a_result_has_not_finished(machine: Machine, tmp_path: Path):
