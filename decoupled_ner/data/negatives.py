@@ -3,8 +3,9 @@
 Three kinds: regions of a *noun* generator; regions whose text is within one *edit* of an entity
 mention (one insertion, deletion or substitution of a character); and regions that the configured
 *candidate* generators propose, since a model must have seen as ``O`` what prediction will ask it
-about. The paper's appendix has the first two; no gold region is ever in the pool, nor one with
-whitespace at an end: tokenisers drop it, so that ``Rome`` would be taught as ``O`` too.
+about. The paper's appendix has the first two; no gold region is ever in the pool. Tokenisers drop
+whitespace at an end, so neither is a region that has it, nor a gold one without it: ``Rome`` would
+be taught as ``O``.
 """
 
 from __future__ import annotations
@@ -47,9 +48,9 @@ def negative_pools(
                 pool.update(EditIndex(e.text for e in sentence.entities).regions(sentence.text))
             elif edit_scope == "dataset":
                 pool.update(everywhere.regions(sentence.text))
-            pool.difference_update(entity.region for entity in sentence.entities)
             text = sentence.text
-            pools.append(sorted(r for r in pool if trimmed(text, r.start, r.end) == r))
+            gold = {trimmed(text, entity.start, entity.end) for entity in sentence.entities}
+            pools.append(sorted(r for r in pool - gold if trimmed(text, r.start, r.end) == r))
     return pools
 
 

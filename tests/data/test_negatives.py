@@ -68,6 +68,14 @@ def test_a_mention_with_a_space_beside_it_is_no_negative():
     assert texts == {"Rom", "ome", "Rome,", "Ohi", "hio"}
 
 
+def test_a_mention_that_was_annotated_with_a_space_is_no_negative_without_it():
+    rome = GazetteerMatches.from_mentions({"Rome": ["LOC"]})
+    text, region = "to Rome now", Region(3, 7)
+    annotated, bare = sentence(text, (2, 7, "LOC")), sentence(text)
+    [pool, other] = negative_pools([annotated, bare], [rome], "sentence")
+    assert region not in pool and other == [region]
+
+
 def test_scope_of_edits():
     sentences = [sentence("王小明来了", (0, 3, "PER")), sentence("王小朋走了")]
     assert negative_pools(sentences, [], "none") == [[], []]
