@@ -116,12 +116,15 @@ class UnifiedData(SentenceData):
 
     def _check_budget(self) -> None:
         """Raise an `InputError` if a generator was trained on more of this data set than the model
-        will be: its candidates would bring in what that is not to know."""
+        will be: its candidates would bring in what that is not to know. The files tell the set,
+        which may have several names (``weibo:nom``); documents have no checksums."""
         own = self.trained_on
         for generator in self.candidates.leaves():
             seen = generator.trained_on or {}
-            same, count = {**seen, "sentences": own["sentences"]} == own, seen.get("sentences", 0)
-            if same and count > own["sentences"]:
+            same = seen.get("checksums") == own["checksums"] and (
+                own["checksums"] or seen["dataset"] == own["dataset"]
+            )
+            if same and (count := seen["sentences"]) > own["sentences"]:
                 raise InputError(
                     f"the {generator.name} among the candidates was trained on {count} sentences of"
                     f" {self.data.name!r}, this run's model would be on {own['sentences']}: train"
@@ -162,8 +165,6 @@ class UnifiedData(SentenceData):
                 for index, sentence in enumerate(sentences)
                 for entity in sentence.entities
             ]
-            if not positives:
-                raise InputError(f"{self.data.name}: no entity in {self.fit_on} to train on")
             pools = negative_pools(
                 sentences, self.negative_generators, self.negative_edits, self.shows_progress
             )

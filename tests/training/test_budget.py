@@ -61,7 +61,10 @@ def test_a_generator_that_has_seen_more_is_refused(candidates: Proposes, tiny_en
     ):
         data(seen)
     assert data(seen, 60) and data(seen, 70)
-    assert data({**seen, "dataset": "other"}) and data({**seen, "checksums": {}}) and data(None)
+    with pytest.raises(InputError, match="60 sentences of 'demo'"):
+        data({**seen, "dataset": "demo:all"})  # other labels of the same sentences
+    other = {"train.jsonl": "0"}
+    assert data({**seen, "checksums": other}) and data({**seen, "checksums": {}}) and data(None)
 
 
 def out_of_fold(sentences: tuple[Sentence, ...], path: Path) -> str:
