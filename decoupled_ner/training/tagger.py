@@ -106,4 +106,5 @@ class TaggerTraining(EncoderTraining):
     def facts(self) -> dict[str, Any]:
         data = self.data
         assert isinstance(data, WindowData)
-        return {"lr": self.lr, "lost_training_entities": data.lost_entities}
+        lr = self.lr if self.parts.encoder else None
+        return {"lr": lr, "lost_training_entities": data.lost_entities}

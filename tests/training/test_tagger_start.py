@@ -56,7 +56,9 @@ def test_an_init_that_can_mean_nothing_is_told(tiny_encoder: str, tmp_path: Path
         train_tagger(str(tmp_path / "empty.yaml"), "demo", Run(tiny_encoder), "auto")
 
 
-def test_units_that_express_no_entity_are_told(tiny_encoder: str) -> None:
+def test_units_that_express_no_entity_are_told(
+    tiny_encoder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     data = WindowData("demo", tiny_encoder, train_sentences=9)
 
     def built(parts: TaggerRecipe) -> TaggerTraining:
@@ -69,6 +71,8 @@ def test_units_that_express_no_entity_are_told(tiny_encoder: str) -> None:
     module = built(TaggerRecipe(unit_dim=4))
     assert data.items_per_epoch() == 9 and data.lost_entities == 0
     assert module.model is not None and module.model.config.trained_on == data.trained_on
+    monkeypatch.setattr(TaggerTraining, "data", data)
+    assert module.facts() == {"lr": None, "lost_training_entities": 0}  # there is no encoder
 
 
 def test_the_rate_is_the_encoders_unless_it_is_given(
