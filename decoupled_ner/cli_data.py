@@ -40,7 +40,10 @@ def data_export(
     split: Annotated[str, typer.Option(help="train, dev or test; train+dev for both.")] = "train",
     words: Annotated[
         bool,
-        typer.Option("--words", help="CoNLL: a word between spaces a line, not a character."),
+        typer.Option(
+            "--words",
+            help="CoNLL: a word between spaces a line, not a character; ?format=words reads that.",
+        ),
     ] = False,
 ) -> None:
     """Write a split of a data set in another format, or its texts to pre-train an encoder on.
