@@ -196,8 +196,9 @@ def changing(directory: Path) -> Iterator[None]:
         directory.mkdir(parents=True, exist_ok=True)
         with FileLock(directory / ".lock"):
             yield
-    except OSError as error:
-        raise InputError(f"{directory}: can't be written ({error.strerror or error})") from error
+    except (OSError, NotImplementedError) as error:  # the latter where files can't be locked
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{directory}: can't be written ({reason})") from error
 
 
 def _content(gazetteer: Gazetteer) -> dict[str, Any]:
