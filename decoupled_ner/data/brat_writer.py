@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from decoupled_ner.data.brat import BYTE_ORDER_MARK
-from decoupled_ner.data.files import of_sentence
+from decoupled_ner.data.files import of_sentence, told_of_writing
 from decoupled_ner.labels import checked_type
 from decoupled_ner.types import InputError, Sentence
 
@@ -30,22 +30,21 @@ def write_brat(sentences: Iterable[Sentence], folder: str | Path) -> None:
     folder = Path(folder)
     place = folder.resolve()
     beside = place.with_name(f".{place.name}.{os.getpid()}.tmp")
-    try:
-        if place.exists() and any(place.iterdir()):
-            raise InputError(f"{folder}: is not empty; BRAT documents need a folder of their own")
-        beside.mkdir()
-        for index, sentence in enumerate(sentences):
-            with of_sentence(sentence, index):
-                lines = list(_annotations(sentence))
-            for suffix, content in ((".txt", sentence.text), (".ann", "".join(lines))):
-                (beside / f"{index:08}{suffix}").write_bytes(content.encode())
-        beside.replace(place)
-    except UnicodeEncodeError as error:
-        raise InputError(f"{folder}: half of a surrogate pair can't be written as UTF-8") from error
-    except OSError as error:
-        raise InputError(f"{folder}: can't be written ({error.strerror})") from error
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
+    with told_of_writing(folder):
+        try:
+            if place.exists() and any(place.iterdir()):
+                raise InputError(
+                    f"{folder}: is not empty; BRAT documents need a folder of their own"
+                )
+            beside.mkdir()
+            for index, sentence in enumerate(sentences):
+                with of_sentence(sentence, index):
+                    lines = list(_annotations(sentence))
+                for suffix, content in ((".txt", sentence.text), (".ann", "".join(lines))):
+                    (beside / f"{index:08}{suffix}").write_bytes(content.encode())
+            beside.replace(place)
+        finally:
+            shutil.rmtree(beside, ignore_errors=True)
 
 
 def _annotations(sentence: Sentence) -> Iterator[str]:

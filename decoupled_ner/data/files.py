@@ -89,6 +89,17 @@ def of_sentence(sentence: Sentence, index: int) -> Iterator[None]:
         raise InputError(f"sentence {sentence.id or index}: {error}") from error
 
 
+@contextmanager
+def told_of_writing(path: Path) -> Iterator[None]:
+    """Make what keeps ``path`` from being written an `InputError`."""
+    try:
+        yield
+    except UnicodeEncodeError as error:
+        raise InputError(f"{path}: half of a surrogate pair can't be written as UTF-8") from error
+    except OSError as error:
+        raise InputError(f"{path}: can't be written ({error.strerror})") from error
+
+
 def write_lines(lines: Iterable[str], path: Path) -> None:
     """Write lines beside ``path``, then rename; packed when the name ends in .xz or .gz.
 
@@ -96,17 +107,14 @@ def write_lines(lines: Iterable[str], path: Path) -> None:
         InputError: a line has a lone surrogate, which UTF-8 can't hold, or the folder is missing.
     """
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with beside.open("wb") as raw, _packed(raw, path.suffix) as file:
-            for line in lines:
-                file.write(f"{line}\n".encode())
-        beside.replace(path)
-    except UnicodeEncodeError as error:
-        raise InputError(f"{path}: half of a surrogate pair can't be written as UTF-8") from error
-    except OSError as error:
-        raise InputError(f"{path}: can't be written ({error.strerror})") from error
-    finally:
-        beside.unlink(missing_ok=True)
+    with told_of_writing(path):
+        try:
+            with beside.open("wb") as raw, _packed(raw, path.suffix) as file:
+                for line in lines:
+                    file.write(f"{line}\n".encode())
+            beside.replace(path)
+        finally:
+            beside.unlink(missing_ok=True)
 
 
 def _packed(raw: BinaryIO, suffix: str) -> BinaryIO:

@@ -37,6 +37,7 @@ class BaseTraining(pl.LightningModule, ABC):
     adam_settings: ClassVar[dict[str, Any]] = {}
     #: The dev score that the best state is chosen by.
     monitor = "dev/f1"
+    _built = False
 
     def __init__(self, lr: float, weight_decay: float, warmup: float, seed: int) -> None:
         super().__init__()
@@ -57,8 +58,14 @@ class BaseTraining(pl.LightningModule, ABC):
     def build(self, data: TrainingData) -> None:
         """Make what depends on the data, once, and find mistakes in it. The command line calls this
         before it moves an earlier run aside; without it Lightning does."""
+        if not self._built:
+            self._make(data)
+            self._built = True
 
-    def configure_model(self) -> None:
+    def _make(self, data: TrainingData) -> None:
+        """What `build` does."""
+
+    def configure_model(self) -> None:  # Lightning calls this again, e.g. before testing
         self.build(self.training_data)
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:

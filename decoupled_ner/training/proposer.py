@@ -135,9 +135,7 @@ class ProposerTraining(BaseTraining):
         self.model: ProposerModel | None = None
         self.dev_recall = RecallAtBudget(budget)
 
-    def build(self, data: TrainingData) -> None:
-        if self.model is not None:
-            return
+    def _make(self, data: TrainingData) -> None:
         assert isinstance(data, ProposerData)
         texts = [sentence.text for sentence in data.training_sentences]
         self.model, self.inputs = build_proposer(

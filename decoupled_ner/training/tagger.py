@@ -58,9 +58,7 @@ class TaggerTraining(EncoderTraining):
         self.new_lr = new_lr
         self.model: TaggerModel | None = None
 
-    def build(self, data: TrainingData) -> None:
-        if self.model is not None:
-            return
+    def _make(self, data: TrainingData) -> None:
         assert isinstance(data, WindowData)
         sentences = data.training_sentences
         texts = [sentence.text for sentence in sentences]

@@ -127,11 +127,11 @@ class UnifiedTraining(EncoderTraining):
         assert isinstance(module, UnifiedData)
         return module
 
-    def build(self, data: TrainingData) -> None:
+    def _make(self, data: TrainingData) -> None:
         assert isinstance(data, UnifiedData)
         data.require_entities()
         data.try_generators()
-        if self.joint is None or self.model.proposer is not None:
+        if self.joint is None:
             return
         if not data.validates:
             raise InputError("a proposer's threshold needs a dev split that is not trained on")
