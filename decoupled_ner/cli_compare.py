@@ -20,7 +20,10 @@ def compare(
     dataset: Annotated[str | None, typer.Option(help="Name or path of a data set.")] = None,
     systems: Annotated[
         str | None,
-        typer.Option(help="Recipes of tagger or unify, with commas; decoupled is the data set's."),
+        typer.Option(
+            help="Recipes of tagger or unify, with commas; decoupled is the data set's. Rows of"
+            " --experiment, to do only these."
+        ),
     ] = None,
     experiment: Annotated[
         Path | None, typer.Option(help="A YAML file instead, which can say more of each system.")
@@ -36,6 +39,9 @@ def compare(
     against: Annotated[
         str | None, typer.Option(help="The system that the others are compared with.")
     ] = None,
+    jobs: Annotated[
+        int, typer.Option(min=1, help="Runs at once, each with its share of the cores or a GPU.")
+    ] = 1,
     output: Annotated[
         Path | None, typer.Option(help="A folder; by default compare/NAME among the runs.")
     ] = None,
@@ -59,7 +65,9 @@ def compare(
     chosen = _experiment(experiment, dataset, systems, seeds, sizes, encoder, against, context.args)
     folder = output or runs_folder() / "compare" / chosen.name
     with progress_bar("starting", "runs", shown=not as_json) as update:
-        found = run(chosen, folder, results, lambda name, done, total: update(done, total, name))
+        found = run(
+            chosen, folder, results, lambda name, done, total: update(done, total, name), jobs
+        )
     failed = [f"{failure.run}: {failure.reason}" for failure in found.failures]
     content = {"output": str(folder), "results": list(found.results), "failed": failed}
     show(content, as_json, lambda _: Markdown(found.table))
@@ -84,9 +92,10 @@ def _experiment(
     from decoupled_ner.training.runs import dataset_slug
 
     if path is not None:
-        if dataset or systems:
-            raise InputError("--experiment says data set and systems: leave out the others")
+        if dataset:
+            raise InputError("--experiment says the data set: leave out --dataset")
         chosen = read_experiment(path)
+        chosen = chosen.only(_listed(systems)) if systems else chosen
     elif dataset is None or systems is None:
         raise InputError("give --dataset and --systems, or --experiment")
     else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -75,6 +75,20 @@ class Experiment:
             )
         if self.against is not None and self.against not in names:
             raise InputError(f"{self.name}: against {self.against!r}, which is none of its systems")
+
+    def only(self, names: Sequence[str]) -> Experiment:
+        """The same with these systems alone, in the order given; ``against`` stays if it is one.
+
+        Raises:
+            InputError: there is no such system.
+        """
+        by_name = {system.name: system for system in self.systems}
+        if unknown := [name for name in names if name not in by_name]:
+            raise InputError(
+                f"{self.name}: no system {unknown[0]!r}; there are {', '.join(by_name)}"
+            )
+        against = self.against if self.against in names else None
+        return replace(self, systems=tuple(by_name[name] for name in names), against=against)
 
 
 @dataclass(frozen=True, slots=True)

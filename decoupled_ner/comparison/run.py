@@ -7,10 +7,15 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from queue import SimpleQueue
+from threading import Lock
+from typing import Any, BinaryIO
+
+import torch
 
 from decoupled_ner.comparison.experiment import Experiment, Plan, plan
 from decoupled_ner.comparison.records import record_of
@@ -18,8 +23,9 @@ from decoupled_ner.comparison.results import Result, write_result
 from decoupled_ner.comparison.tables import cost_plot, plot, score_table
 from decoupled_ner.data.files import write_lines
 from decoupled_ner.training.runs import stamp_of, write_json, written_since
+from decoupled_ner.types import InputError
 
-#: Told a run before it starts or is passed over: its name, how many are done, how many there are.
+#: Told the names of the runs that go on, how many are done, and how many there are.
 Progress = Callable[[str, int, int], None]
 
 
@@ -46,6 +52,7 @@ def compare(
     output: Path,
     results: Path | None = None,
     progress: Progress = lambda name, done, total: None,
+    jobs: int = 1,
 ) -> Comparison:
     """Do what is left of an experiment, and write ``table.md``, ``results.json``, ``f1.svg``
     and ``cost.svg`` after every run, with the runs that are finished then.
@@ -53,21 +60,24 @@ def compare(
     Args:
         output: the comparison's folder; runs and logs lie in it too.
         results: a folder for one JSON file a run as well.
+        jobs: how many runs go on at once, each with its share of the cores or, where there are
+            GPUs, with one of them. A small encoder does not make use of many cores, so several
+            runs with few each end sooner than one after the other.
 
     Raises:
-        InputError: an unknown system, encoder or data set.
+        InputError: an unknown system, encoder or data set, or jobs is below 1.
     """
+    if jobs < 1:
+        raise InputError(f"jobs={jobs} must be at least 1")
     plans = list(plan(experiment, output.resolve()))
     (output / "logs").mkdir(parents=True, exist_ok=True)
-    failures: list[Failure] = []
-    finished: list[Plan] = []
+    ended: dict[str, Failure | None] = {}
+    pool = _Pool(output / "logs", jobs, lambda names: progress(names, len(ended), len(plans)))
     found = Comparison((), (), "")
-    for number, planned in enumerate(plans):
-        progress(planned.name, number, len(plans))
-        failure = _run(planned, output / "logs" / f"{planned.name}.log")
-        failures += [failure] if failure else []
-        finished += [] if failure else [planned]
-        found = _write(experiment, finished, failures, output)
+    with pool:
+        for name, failure in pool.run(plans):
+            ended[name] = failure
+            found = _write(experiment, plans, ended, output)
     progress("done", len(plans), len(plans))
     if results is not None:
         for result in found.results:
@@ -75,33 +85,98 @@ def compare(
     return found
 
 
-def _run(planned: Plan, log: Path) -> Failure | None:
-    """Run it unless it is done; None where it is then."""
-    state = planned.runs / f"seed-{planned.seed}.json"
-    result, last = planned.folder / "result.json", planned.folder / "checkpoints" / "last.ckpt"
-    begun = _read(state)
-    left = begun.pop("left", [None, None])
-    if begun != planned.settings:
-        left = [stamp_of(result), stamp_of(last)]  # by an earlier run
-        planned.runs.mkdir(parents=True, exist_ok=True)
-        write_json(state, {**planned.settings, "left": left})
-    if written_since(result, left[0]):
-        return None
-    resume = written_since(last, left[1])
-    command = [sys.executable, "-m", "decoupled_ner.cli", *planned.command]
-    with log.open("ab" if resume else "wb") as file:
-        done = subprocess.run(
-            [*command, "--ckpt_path=last"] if resume else command,
-            stdout=file,
-            stderr=subprocess.STDOUT,
-            env={**os.environ, "DECOUPLED_NER_RUNS": str(planned.runs)},
-            check=False,
-        )
-    if done.returncode == 0 and result.is_file():
-        return None
-    lines = [line for line in log.read_text("utf-8", errors="replace").splitlines() if line.strip()]
-    reason = lines[-1].strip() if lines else f"ended with status {done.returncode}"
-    return Failure(planned.name, reason, str(log))
+class _Pool:
+    """Processes of runs, so many at once. Left by an exception, e.g. an interruption, it ends
+    them; they go on from their checkpoints when they are run again.
+
+    Args:
+        logs: the folder of what they print.
+        tell: called with the names of those that go on whenever one begins.
+    """
+
+    def __init__(self, logs: Path, jobs: int, tell: Callable[[str], None]) -> None:
+        self.logs, self.tell = logs, tell
+        self._places = SimpleQueue[Mapping[str, str]]()
+        for place in range(jobs):
+            self._places.put(_share(place, jobs) if jobs > 1 else {})
+        self._executor = ThreadPoolExecutor(jobs)
+        self._lock, self._left = Lock(), False
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_: object) -> None:
+        self._executor.shutdown(wait=False, cancel_futures=True)
+        with self._lock:
+            self._left = True
+            for process in self._running.values():
+                process.kill()
+        self._executor.shutdown()
+
+    def run(self, plans: Sequence[Plan]) -> Iterator[tuple[str, Failure | None]]:
+        """The name of each run as it ends, and what went wrong with it."""
+        names = {self._executor.submit(self._work, planned): planned.name for planned in plans}
+        for ended in as_completed(names):
+            yield names[ended], ended.result()
+
+    def _work(self, planned: Plan) -> Failure | None:
+        place = self._places.get()
+        try:
+            return self._run(planned, self.logs / f"{planned.name}.log", place)
+        finally:
+            self._places.put(place)
+
+    def _run(self, planned: Plan, log: Path, share: Mapping[str, str]) -> Failure | None:
+        """Run it unless it is done; None where it is then."""
+        state = planned.runs / f"seed-{planned.seed}.json"
+        result, last = planned.folder / "result.json", planned.folder / "checkpoints" / "last.ckpt"
+        begun = _read(state)
+        left = begun.pop("left", [None, None])
+        if begun != planned.settings:
+            left = [stamp_of(result), stamp_of(last)]  # by an earlier run
+            planned.runs.mkdir(parents=True, exist_ok=True)
+            write_json(state, {**planned.settings, "left": left})
+        if written_since(result, left[0]):
+            return None
+        resume = written_since(last, left[1])
+        command = [sys.executable, "-m", "decoupled_ner.cli", *planned.command]
+        with log.open("ab" if resume else "wb") as file:
+            status = self._wait(
+                planned.name,
+                [*command, "--ckpt_path=last"] if resume else command,
+                file,
+                {**os.environ, **share, "DECOUPLED_NER_RUNS": str(planned.runs)},
+            )
+        if status == 0 and result.is_file():
+            return None
+        text = log.read_text("utf-8", errors="replace")
+        lines = [line for line in text.splitlines() if line.strip()]
+        reason = lines[-1].strip() if lines else f"ended with status {status}"
+        return Failure(planned.name, reason, str(log))
+
+    def _wait(
+        self, name: str, command: Sequence[str], log: BinaryIO, environment: Mapping[str, str]
+    ) -> int:
+        """Run a command to its end; its status, which is not 0 once the pool is left."""
+        with self._lock:
+            if self._left:
+                return -1
+            self._running[name] = process = subprocess.Popen(
+                command, stdout=log, stderr=subprocess.STDOUT, env=environment
+            )
+            self.tell(", ".join(self._running))
+        status = process.wait()
+        with self._lock:
+            del self._running[name]
+        return status
+
+
+def _share(place: int, jobs: int) -> dict[str, str]:
+    """The environment of the run in a place, 0 to jobs - 1: its share of the machine."""
+    if gpus := torch.cuda.device_count():
+        return {"CUDA_VISIBLE_DEVICES": str(place % gpus)}
+    return {"OMP_NUM_THREADS": str(max(1, torch.get_num_threads() // jobs))}
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -113,9 +188,16 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _write(
-    experiment: Experiment, plans: Sequence[Plan], failures: Sequence[Failure], output: Path
+    experiment: Experiment,
+    plans: Sequence[Plan],
+    ended: Mapping[str, Failure | None],
+    output: Path,
 ) -> Comparison:
-    results = tuple(_result(experiment, planned) for planned in plans)
+    """The files of the runs that have ended, in the order of the plans."""
+    names = [planned.name for planned in plans if planned.name in ended]
+    failures = [failure for name in names if (failure := ended[name])]
+    finished = [planned for planned in plans if ended.get(planned.name, True) is None]
+    results = tuple(_result(experiment, planned) for planned in finished)
     parts = [f"# {experiment.name}"]
     if results:
         parts.append(score_table(results))

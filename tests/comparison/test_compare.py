@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
+from threading import Barrier, Lock
 from types import SimpleNamespace
 from typing import Any
 from xml.etree import ElementTree
@@ -38,8 +41,16 @@ class Machine:
     def __init__(self) -> None:
         self.commands: list[list[str]] = []
         self.failing: set[str] = set()
+        self.threads: list[str | None] = []
+        self.entered = Lock()
 
-    def run(self, command: Sequence[str], *, env: Any, stdout: Any, **_: Any) -> SimpleNamespace:
+    def popen(self, command: Sequence[str], *, env: Any, stdout: Any, **_: Any) -> SimpleNamespace:
+        with self.entered:
+            status = self.run(command, env, stdout)
+        return SimpleNamespace(wait=lambda: status, kill=lambda: None)
+
+    def run(self, command: Sequence[str], env: Any, stdout: Any) -> int:
+        self.threads.append(env.get("OMP_NUM_THREADS"))
         stage, recipe, *rest = command[3:]
         name, seed = Path(recipe).stem, int(rest[rest.index("--seed") + 1])
         self.commands.append([stage, name, str(seed), *[a for a in rest if "ckpt" in a]])
@@ -49,9 +60,9 @@ class Machine:
         if name in self.failing:
             (folder / "checkpoints" / "last.ckpt").touch()
             stdout.write("Traceback …\nMemoryError: no room | left\n\n".encode())
-            return SimpleNamespace(returncode=1)
+            return 1
         write_run(folder, name.removesuffix("-small"), seed, rest)
-        return SimpleNamespace(returncode=0)
+        return 0
 
 
 def write_run(folder: Path, name: str, seed: int, arguments: Sequence[str]) -> None:
@@ -85,7 +96,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
         return made.plans
 
     monkeypatch.setattr(runner, "plan", planned)
-    monkeypatch.setattr(runner.subprocess, "run", made.run)
+    monkeypatch.setattr(runner.subprocess, "Popen", made.popen)
     return made
 
 
@@ -128,6 +139,50 @@ def test_finished_runs_are_not_done_again_unless_they_would_differ(
     changed = (System("bert-fc", arguments=("--model.lr=1",)), System("bert-crf"))
     compare(experiment(systems=changed), tmp_path)
     assert machine.commands == [["tagger", "bert-fc", "1"], ["tagger", "bert-fc", "2"]]
+
+
+def test_several_runs_at_once_share_the_machine(
+    machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner.torch, "get_num_threads", lambda: 8)
+    both, go_on = Barrier(2, timeout=20), machine.popen
+
+    def together(command: Sequence[str], **given: Any) -> SimpleNamespace:
+        process = go_on(command, **given)
+        return SimpleNamespace(wait=lambda: (both.wait(), process.wait())[1], kill=process.kill)
+
+    monkeypatch.setattr(runner.subprocess, "Popen", together)
+    told: list[tuple[str, int, int]] = []
+    found = compare(experiment(), tmp_path, progress=lambda *now: told.append(now), jobs=2)
+    assert [(r["system"], r["seed"]) for r in found.results] == [
+        (system, seed) for seed in (1, 2) for system in F1
+    ]
+    assert machine.threads == ["4"] * 6 and not found.failures
+    assert any(", " in names for names, _, _ in told) and told[-1] == ("done", 6, 6)
+    with pytest.raises(InputError, match="jobs=0 must be at least 1"):
+        compare(experiment(), tmp_path, jobs=0)
+    monkeypatch.setattr(runner.torch.cuda, "device_count", lambda: 2)
+    assert [runner._share(place, 3)["CUDA_VISIBLE_DEVICES"] for place in range(3)] == list("010")
+
+
+def test_an_interruption_ends_the_processes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[subprocess.Popen[bytes]] = []
+    real = subprocess.Popen
+
+    def sleeper(command: Sequence[str], **given: Any) -> subprocess.Popen[bytes]:
+        started.append(real([sys.executable, "-c", "import time; time.sleep(600)"], **given))
+        return started[-1]
+
+    def interrupt(names: str, done: int, total: int) -> None:
+        if ", " in names:
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+    monkeypatch.setattr(runner.subprocess, "Popen", sleeper)
+    with pytest.raises(KeyboardInterrupt):
+        compare(experiment(), tmp_path, progress=interrupt, jobs=2)
+    assert len(started) == 2 and all(process.poll() for process in started)
 
 
 def test_a_failed_run_is_reported_and_goes_on_later(machine: Machine, tmp_path: Path) -> None:
@@ -209,6 +264,18 @@ def test_every_data_set_has_a_recipe(dataset: str, recipe: str, tmp_path: Path) 
     [planned] = plan(Experiment("any", dataset, (System("decoupled"),)), tmp_path)
     assert Path(planned.command[1]).name == f"{recipe}-small.yaml"
     assert f"--data.dataset={dataset}" in planned.command
+
+
+def test_some_rows_of_an_experiment() -> None:
+    given = experiment(against="bert-fc")
+    assert [s.name for s in given.only(["decoupled", "bert-fc"]).systems] == [
+        "decoupled",
+        "bert-fc",
+    ]
+    assert given.only(["decoupled", "bert-fc"]).against == "bert-fc"
+    assert given.only(["decoupled"]).against is None
+    with pytest.raises(InputError, match="few: no system 'bert'; there are bert-fc, bert-crf"):
+        given.only(["bert"])
 
 
 def test_experiments_from_files(tmp_path: Path) -> None:
