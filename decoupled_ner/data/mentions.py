@@ -14,12 +14,15 @@ from numpy.typing import NDArray
 
 from decoupled_ner.candidates.base import CandidateGenerator
 from decoupled_ner.data.catalog import load_dataset
-from decoupled_ner.gazetteer import UNTYPED, Columns, Gazetteer
+from decoupled_ner.gazetteer import UNTYPED, Columns, Gazetteer, load_gazetteer
 from decoupled_ner.gazetteer.build import build_entries
 from decoupled_ner.gazetteer.sources import load_sources
 from decoupled_ner.labels import OUTSIDE, LabelSet
 from decoupled_ner.locations import find_recipe
 from decoupled_ner.types import InputError, Region
+
+#: The gazetteer of the dictionaries that the project ships.
+SEED = "seed"
 
 #: Numbers of rows of a gazetteer's columns.
 Rows = NDArray[np.intp]
@@ -63,6 +66,18 @@ class TypedEntries:
         label_ids = self.label_ids.copy()
         label_ids[rows] = 0
         return replace(self, label_ids=label_ids)
+
+
+def named_gazetteer(name: str) -> Gazetteer:
+    """A compiled folder or a dictionary file, or the project's own dictionaries (`SEED`).
+
+    Raises:
+        InputError: nothing is there, it is malformed, or it has no entries.
+    """
+    found = seed_gazetteer() if name == SEED else load_gazetteer(name)
+    if not found.labels:
+        raise InputError(f"gazetteer {name!r} has no entries")
+    return found
 
 
 def seed_gazetteer() -> Gazetteer:

@@ -19,16 +19,19 @@ from tokenizers import Encoding
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
+from decoupled_ner.gazetteer import KnownTypes
 from decoupled_ner.models.encoder import plain_tokenizer
 from decoupled_ner.types import Region, well_formed
 
 
 class Pair(NamedTuple):
-    """Token ids of one region, special tokens included; ``mask_index`` points at ``[MASK]``."""
+    """Token ids of one region, special tokens included; ``mask_index`` points at ``[MASK]``.
+    ``known``: what a gazetteer says of the mention, where there is one."""
 
     mention: list[int]
     context: list[int]
     mask_index: int
+    known: Sequence[float] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,7 @@ class PairEncoder:
         max_mention_tokens: special tokens included; a longer mention keeps its two ends.
         max_context_tokens: special tokens included; a longer context becomes a window around the
             mention, with what one side does not need given to the other.
+        known: looks mentions up in a gazetteer; None for pairs without.
     """
 
     def __init__(
@@ -60,7 +64,9 @@ class PairEncoder:
         tokenizer: PreTrainedTokenizerBase,
         max_mention_tokens: int = 32,
         max_context_tokens: int = 128,
+        known: KnownTypes | None = None,
     ) -> None:
+        self.known = known
         self._backend = plain_tokenizer(tokenizer)
         self.cls, self.sep = int(tokenizer.cls_token_id), int(tokenizer.sep_token_id)
         self.mask, self.pad = int(tokenizer.mask_token_id), int(tokenizer.pad_token_id)
@@ -82,17 +88,31 @@ class PairEncoder:
         mention = self._between(tokens, region.start, region.end, self.mention_budget)
         left = self._between(tokens, 0, region.start, self.context_budget)
         right = self._between(tokens, region.end, len(tokens.text), self.context_budget)
-        return self.assemble(mention, left, right)
+        pair = self.assemble(mention, left, right)
+        return self._looked_up(pair, tokens.text[region.start : region.end])
+
+    def with_mention(self, pair: Pair, mention: str) -> Pair:
+        """The pair with another mention in its context."""
+        [ids] = self.encode_mentions([mention])
+        return self._looked_up(pair._replace(mention=ids), mention)
 
     def encode_mentions(self, mentions: Sequence[str]) -> list[list[int]]:
         """The ids of mentions by themselves, N in, N out: those that `encode` gives a region."""
         tokens = self.tokenize_batch(mentions)
-        return [self.encode(text, Region(0, len(text.text))).mention for text in tokens]
+        return [self._mention(text) for text in tokens]
+
+    def _mention(self, tokens: TokenizedText) -> list[int]:
+        ids = self._between(tokens, 0, len(tokens.text), self.mention_budget)
+        return self.assemble(ids, [], []).mention
+
+    def _looked_up(self, pair: Pair, mention: str) -> Pair:
+        return pair if self.known is None else pair._replace(known=self.known(mention))
 
     def encode_plainly(self, text: str, region: Region) -> Pair:
         """``encode`` by tokenising mention, left and right each by itself: slow and obvious."""
         parts = (text[region.start : region.end], text[: region.start], text[region.end :])
-        return self.assemble(*(self._ids(well_formed(part)) for part in parts))
+        pair = self.assemble(*(self._ids(well_formed(part)) for part in parts))
+        return self._looked_up(pair, parts[0])
 
     def assemble(self, mention: list[int], left: list[int], right: list[int]) -> Pair:
         """Cut to the budgets and add the special tokens."""
@@ -155,6 +175,7 @@ class PairEncoder:
 class PairBatch(NamedTuple):
     """Padded token ids of B pairs: mentions (B, M), contexts (B, C), mask_index and labels (B,).
 
+    ``known``: what a gazetteer says of the mentions, (B, T) for its T types, where there is one.
     ``windows``: the sentences that a proposer is trained on in the same step, a `proposer.Batch`.
     """
 
@@ -163,13 +184,14 @@ class PairBatch(NamedTuple):
     context_ids: Tensor
     context_mask: Tensor
     mask_index: Tensor
+    known: Tensor | None = None
     labels: Tensor | None = None
     windows: dict[str, Tensor] | None = None
 
     @property
-    def inputs(self) -> tuple[Tensor, ...]:
+    def inputs(self) -> tuple[Tensor | None, ...]:
         """What the decoupled model reads: all but labels and windows."""
-        return self[:5]
+        return self[:6]
 
 
 #: Batches are padded to a multiple of this: with few distinct shapes, kernels are compiled and
@@ -185,7 +207,8 @@ def collate_pairs(
     context_ids, context_mask = pad_ids([pair.context for pair in pairs], pad)
     index = torch.tensor([pair.mask_index for pair in pairs])
     gold = None if labels is None else torch.tensor(list(labels))
-    return PairBatch(mention_ids, mention_mask, context_ids, context_mask, index, gold)
+    known = torch.tensor([pair.known for pair in pairs]) if pairs[0].known else None
+    return PairBatch(mention_ids, mention_mask, context_ids, context_mask, index, known, gold)
 
 
 def pad_ids(sequences: Sequence[Sequence[int]], pad: int) -> tuple[Tensor, Tensor]:

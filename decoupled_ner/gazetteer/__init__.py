@@ -4,6 +4,7 @@ from decoupled_ner.gazetteer.columns import Columns
 from decoupled_ner.gazetteer.entries import UNTYPED, Entry
 from decoupled_ner.gazetteer.files import load_columns, load_gazetteer
 from decoupled_ner.gazetteer.gazetteer import Gazetteer
+from decoupled_ner.gazetteer.known import KnownTypes
 from decoupled_ner.gazetteer.matcher import Match, Matcher, MatchMode
 from decoupled_ner.gazetteer.reload import ReloadingGazetteer
 
@@ -12,6 +13,7 @@ __all__ = [
     "Columns",
     "Entry",
     "Gazetteer",
+    "KnownTypes",
     "Match",
     "MatchMode",
     "Matcher",

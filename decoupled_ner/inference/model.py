@@ -15,6 +15,7 @@ from decoupled_ner.candidates.base import CandidateGenerator
 from decoupled_ner.candidates.overlap import check_policy
 from decoupled_ner.candidates.registry import generator_from_config, to_config
 from decoupled_ner.candidates.union import Union
+from decoupled_ner.gazetteer import Gazetteer, KnownTypes, load_gazetteer
 from decoupled_ner.inference.compute import DType, autocast_dtype, ready
 from decoupled_ner.inference.decoding import ScoredCandidate, decode, explanations
 from decoupled_ner.inference.folders import model_directory, replacing
@@ -34,6 +35,7 @@ class DecoupledNER(Recognizer):
         model: the network; its config holds labels, overlap policy and outside bias.
         tokenizer: the encoder's fast tokenizer.
         generator: proposes the candidates, beside the model's own proposer where it has one.
+        gazetteer: where a model that reads one looks mentions up.
         device: ``cpu``, ``cuda``, ``cuda:1`` …; ``auto`` takes a GPU where there is one.
         dtype: to compute in; ``bfloat16`` is two to three times as fast on a CPU that has it, with
             scores that differ in the third decimal.
@@ -49,6 +51,7 @@ class DecoupledNER(Recognizer):
         model: DecoupledModel,
         tokenizer: PreTrainedTokenizerBase,
         generator: CandidateGenerator,
+        gazetteer: Gazetteer | None = None,
         *,
         device: str = "auto",
         dtype: DType = "float32",
@@ -56,7 +59,17 @@ class DecoupledNER(Recognizer):
         self.model = ready(model, device)
         self.tokenizer = tokenizer
         self.generator = with_own_proposer(Union.of(generator), self.model, tokenizer)
-        self._scorer = RegionScorer(self.model, tokenizer, autocast=autocast_dtype(dtype))
+        self.gazetteer = gazetteer
+        self._scorer = RegionScorer(
+            self.model, tokenizer, self._known_types(), autocast=autocast_dtype(dtype)
+        )
+
+    def _known_types(self) -> KnownTypes | None:
+        if not self.config.gazetteer_labels:
+            return None
+        if self.gazetteer is None:
+            raise InputError("this model reads a gazetteer: give it one")
+        return KnownTypes(self.gazetteer, self.config.gazetteer_labels)
 
     @property
     def config(self) -> DecoupledConfig:
@@ -76,16 +89,19 @@ class DecoupledNER(Recognizer):
         device: str = "auto",
         dtype: DType = "float32",
         overlap: str | None = None,
+        gazetteer: str | Path | None = None,
     ) -> Self:
         """Load what :meth:`save_pretrained` wrote, from a directory or a hub id.
 
         Args:
             overlap: what becomes of entities that overlap: ``best``, ``outermost`` or ``nested``
                 (see `candidates.resolve`); None for the policy that was saved with the model.
+            gazetteer: a compiled folder or dictionary file for a model that reads a gazetteer, in
+                place of the one that was saved with it, e.g. with entries that are new since.
 
         Raises:
-            InputError: there is no such model, what lies there is no decoupled model, or there is
-                no such device or overlap policy.
+            InputError: there is no such model, what lies there is no decoupled model, there is
+                no such device or overlap policy, or the model reads no gazetteer.
         """
         if overlap is not None:
             check_policy(overlap)
@@ -94,11 +110,16 @@ class DecoupledNER(Recognizer):
         if config.model_type != DecoupledConfig.model_type or config.candidates is None:
             raise InputError(f"{name_or_path}: not a decoupled model with candidate generators")
         config.overlap = overlap or config.overlap
+        if gazetteer is not None and not config.gazetteer_labels:
+            raise InputError(f"{name_or_path}: this model was trained without a gazetteer")
+        if gazetteer is None and config.gazetteer is not None:
+            gazetteer = directory / config.gazetteer
         model = load_weights(DecoupledModel, directory, config)
         return cls(
             model,
             load_tokenizer(str(directory)),
             generator_from_config(config.candidates, directory),
+            load_gazetteer(gazetteer) if gazetteer is not None else None,
             device=device,
             dtype=dtype,
         )
@@ -108,6 +129,9 @@ class DecoupledNER(Recognizer):
         replaced only once everything is written."""
         with replacing(Path(directory)) as fresh:
             self.config.candidates = to_config(without_own_proposer(self.generator), fresh)
+            if self.gazetteer is not None:
+                self.config.gazetteer = f"gazetteer-{self.gazetteer.digest[:12]}"
+                self.gazetteer.save(fresh / self.config.gazetteer)
             self.model.keep_operating_points()
             with quiet_transformers():
                 self.model.save_pretrained(fresh)

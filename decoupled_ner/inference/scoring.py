@@ -15,6 +15,7 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from decoupled_ner.data.pairs import Pair, PairEncoder, length_buckets, pad_ids
+from decoupled_ner.gazetteer import KnownTypes
 from decoupled_ner.inference.compute import precision
 from decoupled_ner.models.decoupled import DecoupledModel
 from decoupled_ner.types import Region
@@ -31,6 +32,7 @@ class RegionScorer:
     Args:
         model: in eval mode; its device and weights must stay as they are, since hidden states of
             mentions are kept.
+        known: looks mentions up for a model that reads a gazetteer.
         autocast: compute in this dtype (``torch.bfloat16``, ``torch.float16``); None for float32.
     """
 
@@ -38,6 +40,7 @@ class RegionScorer:
         self,
         model: DecoupledModel,
         tokenizer: PreTrainedTokenizerBase,
+        known: KnownTypes | None = None,
         *,
         autocast: torch.dtype | None = None,
         tokens_per_batch: int = TOKENS_PER_BATCH,
@@ -45,7 +48,9 @@ class RegionScorer:
     ) -> None:
         config = model.config
         self.model = model
-        self.pairs = PairEncoder(tokenizer, config.max_mention_tokens, config.max_context_tokens)
+        self.pairs = PairEncoder(
+            tokenizer, config.max_mention_tokens, config.max_context_tokens, known
+        )
         self.tokens_per_batch = tokens_per_batch
         self._autocast = autocast
         self._mentions = _LRU(mention_cache_size)
@@ -70,8 +75,10 @@ class RegionScorer:
             h_m = torch.stack([mentions[tuple(pairs[i].mention)] for i in batch])
             ids, mask = self._padded([pairs[i].context for i in batch])
             index = torch.tensor([pairs[i].mask_index for i in batch], device=self.model.device)
+            known = torch.tensor([pairs[i].known for i in batch], device=self.model.device)
             with precision(self.model, self._autocast):
-                output = self.model.classify(h_m, self.model.encode_contexts(ids, mask, index))
+                h_c = self.model.encode_contexts(ids, mask, index)
+                output = self.model.classify(h_m, h_c, known)
             three = (output.global_logits, output.mention_logits, output.context_logits)
             logits[batch] = torch.stack(three, dim=1).float().cpu()
         return logits

@@ -6,6 +6,7 @@ C context tokens, H hidden size, L labels (``O`` is label 0).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import field
 from typing import Any, NamedTuple
 
@@ -36,6 +37,9 @@ class DecoupledConfig(PreTrainedConfig):
             fewer negatives than prediction meets.
         overlap: how overlapping predictions are resolved (``candidates.overlap``).
         candidates: configuration of the candidate generators, as ``candidates`` writes it.
+        gazetteer_labels: the types of a gazetteer that the global classifier reads of the mention
+            beside its two hidden states; empty for a model without.
+        gazetteer: that gazetteer's folder within the model's.
         proposer: settings of a proposer on the model's own encoder, those of a `ProposerConfig` but
             for the encoder; None for a model without.
         proposer_words: what the proposer's ids of word tags stand for, by segmenter.
@@ -55,6 +59,8 @@ class DecoupledConfig(PreTrainedConfig):
     outside_bias: float = 0.0
     overlap: str = "best"
     candidates: dict[str, Any] | None = None
+    gazetteer_labels: list[str] = field(default_factory=list)
+    gazetteer: str | None = None
     proposer: dict[str, Any] | None = None
     proposer_words: dict[str, list[str]] | None = None
 
@@ -107,6 +113,7 @@ class DecoupledModel(PreTrainedModel):
         self.mention_classifier = nn.Linear(hidden, labels)
         self.context_classifier = nn.Linear(hidden, labels)
         self.global_classifier = _global_classifier(2 * hidden, config.head_hidden_size, labels)
+        self.gazetteer_classifier = self._gazetteer_classifier()
         self.proposer = self._own_proposer(config.proposer) if config.proposer else None
         self.post_init()  # type: ignore[no-untyped-call]
 
@@ -132,6 +139,18 @@ class DecoupledModel(PreTrainedModel):
                 " that began as one"
             ) from error
         return model
+
+    def read_gazetteer(self, labels: Sequence[str]) -> None:
+        """Give the model a reading of a gazetteer's types, which has no weight yet."""
+        self.config.gazetteer_labels = list(labels)
+        self.gazetteer_classifier = self._gazetteer_classifier()
+
+    def _gazetteer_classifier(self) -> nn.Linear | None:
+        if not self.config.gazetteer_labels:
+            return None
+        made = nn.Linear(len(self.config.gazetteer_labels), len(self.config.labels), bias=False)
+        nn.init.zeros_(made.weight)
+        return made
 
     def add_proposer(self, settings: dict[str, Any], words: dict[str, list[str]]) -> ProposerModel:
         """Give the model a proposer with fresh weights; `DecoupledConfig` says what both are."""
@@ -159,11 +178,16 @@ class DecoupledModel(PreTrainedModel):
         hidden: Tensor = encoder(ids, attention_mask=mask).last_hidden_state
         return hidden[torch.arange(len(ids), device=ids.device), mask_index]
 
-    def classify(self, h_m: Tensor, h_c: Tensor) -> DecoupledOutput:
-        """h_m and h_c, each (B, H) → the three classifiers' logits, (B, L) each."""
+    def classify(self, h_m: Tensor, h_c: Tensor, known: Tensor | None = None) -> DecoupledOutput:
+        """h_m and h_c, each (B, H), and what a gazetteer says of the mentions, (B, T), which a
+        model that reads one needs → the three classifiers' logits, (B, L) each."""
         h_m, h_c = self.dropout(h_m), self.dropout(h_c)
+        logits = self.global_classifier(torch.cat([h_m, h_c], dim=-1)).float()
+        if self.gazetteer_classifier is not None:
+            assert known is not None, "this model reads a gazetteer"
+            logits = logits + self.gazetteer_classifier(known).float()
         return DecoupledOutput(
-            global_logits=self.global_classifier(torch.cat([h_m, h_c], dim=-1)).float(),
+            global_logits=logits,
             mention_logits=self.mention_classifier(h_m).float(),
             context_logits=self.context_classifier(h_c).float(),
         )
@@ -175,12 +199,14 @@ class DecoupledModel(PreTrainedModel):
         context_ids: Tensor,
         context_mask: Tensor,
         mask_index: Tensor,
+        known: Tensor | None = None,
         labels: Tensor | None = None,
     ) -> DecoupledOutput:
         """Logits (B, L) of each classifier; with ``labels`` (B,) the mean unified loss too."""
         output = self.classify(
             self.encode_mentions(mention_ids, mention_mask),
             self.encode_contexts(context_ids, context_mask, mask_index),
+            known,
         )
         if labels is not None:
             loss = unified_loss(output, labels, self.config.alpha, self.config.beta)

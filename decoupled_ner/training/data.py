@@ -10,10 +10,12 @@ from decoupled_ner.candidates.gazetteer import with_mentions_of
 from decoupled_ner.candidates.registry import to_config
 from decoupled_ner.candidates.union import Union
 from decoupled_ner.data.extra import ExtraTraining
+from decoupled_ner.data.mentions import named_gazetteer
 from decoupled_ner.data.negatives import PROPOSED_AT_ONCE, EditScope, negative_pools
 from decoupled_ner.data.out_of_fold import OutOfFold
 from decoupled_ner.data.pairs import PairEncoder
 from decoupled_ner.data.swaps import swapped_mentions
+from decoupled_ner.gazetteer import KnownTypes
 from decoupled_ner.inference.proposer import proposers_in, with_recorded
 from decoupled_ner.inference.tagger import TaggerCandidates
 from decoupled_ner.models.encoder import load_tokenizer
@@ -47,6 +49,9 @@ class UnifiedData(SentenceData):
             writes: what the proposer among ``candidates`` suggests on training sentences comes from
             there, since it has seen them; on what ``extra`` adds it suggests nothing. Needed where
             there is one.
+        gazetteer: a compiled folder or a dictionary file, or ``seed`` for the project's own: what
+            it says of a mention is read beside mention and context, and it travels with the model.
+            None for a model that reads none.
         negatives_per_positive: drawn anew each epoch; None for all of them, as in the paper.
         mention_swaps: share of the positives, drawn anew each epoch, that are read with another
             mention of their type in place of their own.
@@ -72,6 +77,7 @@ class UnifiedData(SentenceData):
         negative_edits: EditScope = "sentence",
         negative_candidates: bool = True,
         train_candidates: str | None = None,
+        gazetteer: str | None = None,
         negatives_per_positive: float | None = None,
         mention_swaps: float = 0.0,
         swap_gazetteer: str | None = None,
@@ -98,6 +104,7 @@ class UnifiedData(SentenceData):
             *([negative_nouns] if negative_nouns else []),
             *(self._unseen(train_candidates) if negative_candidates else []),
         ]
+        self.gazetteer = named_gazetteer(gazetteer) if gazetteer else None
         self.negative_edits: EditScope = negative_edits
         self.negatives_per_positive = negatives_per_positive
         self.swaps = swapped_mentions(
@@ -194,7 +201,10 @@ class UnifiedData(SentenceData):
     def training_batches(self, rank: int, world_size: int) -> EpochBatches:
         positives, negatives = self.pairs()
         encoder = PairEncoder(
-            load_tokenizer(self.encoder), self.max_mention_tokens, self.max_context_tokens
+            load_tokenizer(self.encoder),
+            self.max_mention_tokens,
+            self.max_context_tokens,
+            self.known_types(),
         )
         texts = [sentence.text for sentence in self.training_sentences]
         return PairBatches(
@@ -210,6 +220,10 @@ class UnifiedData(SentenceData):
             world_size=world_size,
             windows=self._windows(rank=rank, world_size=world_size) if self._windows else None,
         )
+
+    def known_types(self) -> KnownTypes | None:
+        """What looks mentions up in the gazetteer; None without one."""
+        return KnownTypes(self.gazetteer) if self.gazetteer else None
 
     def evaluation_candidates(self, sentences: Sequence[Sentence]) -> list[list[Candidate]]:
         found: list[list[Candidate]] = []

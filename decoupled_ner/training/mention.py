@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 
 from decoupled_ner.candidates.base import CandidateGenerator
 from decoupled_ner.data.mentions import (
+    SEED,
     MentionLabel,
     Rows,
     TypedEntries,
@@ -33,8 +34,6 @@ from decoupled_ner.training.datamodule import TrainingData, evaluation_loader
 from decoupled_ner.training.stage1 import StageOneTraining
 from decoupled_ner.types import InputError
 
-#: The gazetteer of the dictionaries that the project ships.
-SEED = "seed"
 _EVALUATION_ITEMS = 512
 
 

@@ -131,10 +131,7 @@ class PairBatches(EpochBatches):
 
     def _pair(self, item: LabelledRegion) -> Pair:
         pair = self.encoder.encode(self.texts[item.sentence], item.region)
-        if item.mention is None:
-            return pair
-        [mention] = self.encoder.encode_mentions([item.mention])
-        return pair._replace(mention=mention)
+        return pair if item.mention is None else self.encoder.with_mention(pair, item.mention)
 
     def __getitem__(self, key: tuple[int, int]) -> PairBatch:
         batch: PairBatch = super().__getitem__(key)

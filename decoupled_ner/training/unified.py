@@ -30,6 +30,9 @@ from decoupled_ner.training.joint import JointProposer, OwnCandidates, own_candi
 from decoupled_ner.training.sentence_data import EvaluationBatch
 from decoupled_ner.types import Entity, InputError
 
+#: Peak rate of the weights that what a gazetteer says has: a few numbers that begin at 0.
+GAZETTEER_LR = 3e-2
+
 ClassWeights = Literal["none", "balanced"]
 
 
@@ -131,6 +134,8 @@ class UnifiedTraining(EncoderTraining):
         assert isinstance(data, UnifiedData)
         data.require_entities()
         data.try_generators()
+        if data.gazetteer is not None:
+            self.model.read_gazetteer(data.gazetteer.labels)
         if self.joint is None:
             return
         if not data.validates:
@@ -145,6 +150,8 @@ class UnifiedTraining(EncoderTraining):
         data.train_proposer(inputs, self.joint.batch_size)
 
     def learning_rate_of(self, name: str) -> float:
+        if name.startswith("model.gazetteer_classifier."):
+            return max(self.lr, GAZETTEER_LR)
         return self.joint.lr if self.joint and name.startswith("model.proposer.") else self.lr
 
     def setup(self, stage: str) -> None:
@@ -196,7 +203,7 @@ class UnifiedTraining(EncoderTraining):
     def on_validation_epoch_start(self) -> None:
         self._set_bias()
         self.model.config.outside_bias = self.outside_bias.item()
-        self._scorer = RegionScorer(self.model, self.tokenizer)
+        self._scorer = RegionScorer(self.model, self.tokenizer, self.data.known_types())
         self._own = self._propose_on_dev()
 
     def on_validation_epoch_end(self) -> None:
@@ -233,14 +240,21 @@ class UnifiedTraining(EncoderTraining):
         self.model.config.outside_bias = self.outside_bias.item()
         self._propose_on_dev()  # for the thresholds of these very weights
         return DecoupledNER(
-            self.model, self.tokenizer, self.data.candidates, device=str(self.device), dtype=dtype
+            self.model,
+            self.tokenizer,
+            self.data.candidates,
+            self.data.gazetteer,
+            device=str(self.device),
+            dtype=dtype,
         )
 
     def facts(self) -> dict[str, Any]:
-        facts = {
+        facts: dict[str, Any] = {
             "pairs_per_epoch": self.data.items_per_epoch(),
             "outside_bias": self.outside_bias.item(),
         }
+        if self.data.gazetteer is not None:
+            facts["gazetteer_digest"] = self.data.gazetteer.digest
         if self.joint:
             facts["lost_training_entities"] = self.data.lost_entities
         return facts

@@ -17,6 +17,7 @@ from decoupled_ner.data.pairs import (
     length_buckets,
     pad_ids,
 )
+from decoupled_ner.gazetteer import Gazetteer, KnownTypes
 from decoupled_ner.models.encoder import load_tokenizer
 from decoupled_ner.types import Region
 
@@ -150,6 +151,20 @@ def test_byte_level_tokenizers_keep_the_space_before_a_mention():
     assert tokenizer.convert_ids_to_tokens(pair.context[pair.mask_index :]) == [
         "<mask>", ".", "</s>"
     ]  # fmt: skip
+
+
+def test_what_a_gazetteer_says_goes_with_the_mention():
+    gazetteer = Gazetteer.from_mentions({"王小明": ["PER"], "上海": ["GPE"]})
+    pairs = PairEncoder(load_tokenizer("zh-small"), known=KnownTypes(gazetteer))
+    text = "王小明去上海"
+    first, second = (pairs.encode(pairs.tokenize(text), Region(*r)) for r in ((0, 3), (2, 4)))
+    assert first.known == [0, 1] and second.known == [0, 0]
+    assert pairs.encode_plainly(text, Region(0, 3)) == first
+    swapped = pairs.with_mention(first, "上海")
+    assert swapped.known == [1, 0] and swapped.context == first.context
+    assert swapped.mention == pairs.encode_mentions(["上海"])[0]
+    batch = collate_pairs([first, second], pairs.pad)
+    assert batch.known is not None and batch.known.tolist() == [[0, 1], [0, 0]]
 
 
 def test_collate_pads_to_a_common_width(pairs: PairEncoder):

@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 
 from decoupled_ner import DecoupledNER, Entity, InputError
 from decoupled_ner.candidates import GazetteerMatches, NGrams, Union
+from decoupled_ner.gazetteer import Gazetteer, KnownTypes
 from decoupled_ner.inference.reference import predict_plainly, score_plainly
 from decoupled_ner.inference.scoring import RegionScorer
 from decoupled_ner.models.decoupled import DecoupledConfig, DecoupledModel
@@ -74,6 +75,52 @@ def test_logits_equal_the_plain_loop_at_any_batch_size(ner: DecoupledNER):
             for region, three in list(zip(wanted, logits, strict=True))[:20]:
                 plain = score_plainly(ner.model, ner.tokenizer, text, region)
                 torch.testing.assert_close(three, plain, rtol=1e-4, atol=1e-4)
+
+
+def test_a_gazetteer_is_read_as_the_plain_loop_reads_it(
+    ner: DecoupledNER, tiny_encoder: str, tmp_path: Path
+) -> None:
+    gazetteer = Gazetteer.from_mentions({"九江": ["GPE", "PER"], "东盟": ["ORG"], "成立": ["O"]})
+    reading = recognizer(tiny_encoder)
+    with pytest.raises(InputError, match="this model reads a gazetteer: give it one"):
+        reading.model.read_gazetteer(gazetteer.labels)
+        DecoupledNER(reading.model, reading.tokenizer, reading.generator, device="cpu")
+    given = (reading.model, reading.tokenizer, reading.generator, gazetteer)
+    regions = [[c.region for c in found] for found in ner.generator.candidates_batch(TEXTS)]
+    without = RegionScorer(ner.model, ner.tokenizer).score(TEXTS, regions)
+    fresh = DecoupledNER(*given, device="cpu")._scorer.score(TEXTS, regions)
+    for a, b in zip(without, fresh, strict=True):  # it has no weight yet
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-4)
+
+    torch.nn.init.normal_(reading.model.gazetteer_classifier.weight)
+    reading = DecoupledNER(*given, device="cpu")
+    known = KnownTypes(gazetteer)
+    moved = 0
+    scored = reading._scorer.score(TEXTS, regions)
+    for text, wanted, logits, old in zip(TEXTS, regions, scored, without, strict=True):
+        for region, three, before in list(zip(wanted, logits, old, strict=True))[:30]:
+            plain = score_plainly(reading.model, reading.tokenizer, text, region, known)
+            torch.testing.assert_close(three, plain, rtol=1e-4, atol=1e-4)
+            torch.testing.assert_close(three[1:], before[1:], rtol=1e-4, atol=1e-4)
+            differs = not torch.allclose(three[0], before[0], atol=1e-3)
+            assert differs == (text[region.start : region.end] in {"九江", "东盟", "成立"})
+            moved += differs
+    assert moved > 5
+
+    loaded = DecoupledNER.from_pretrained(reading.save_pretrained(tmp_path / "m"), device="cpu")
+    for text, entities in zip(TEXTS, reading.predict_batch(TEXTS), strict=True):
+        assert close(loaded.predict_regions(text), entities)
+    Gazetteer.from_mentions({"投资": ["ORG"]}).save(tmp_path / "newer")
+    newer = DecoupledNER.from_pretrained(tmp_path / "m", device="cpu", gazetteer=tmp_path / "newer")
+    assert newer.gazetteer is not None and newer.gazetteer.mentions == ["投资"]
+    for text, changes in (("九江", True), ("投资", True), ("江投", False)):
+        start = "九江投资".index(text)
+        region = [[Region(start, start + 2)]]
+        [old], [new] = (m._scorer.score(["九江投资"], region) for m in (loaded, newer))
+        assert torch.allclose(old, new, atol=1e-4) != changes
+    ner.save_pretrained(tmp_path / "plain")
+    with pytest.raises(InputError, match="plain: this model was trained without a gazetteer"):
+        DecoupledNER.from_pretrained(tmp_path / "plain", gazetteer=tmp_path / "newer")
 
 
 def test_mention_cache_changes_nothing(ner: DecoupledNER):

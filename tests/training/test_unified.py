@@ -27,12 +27,16 @@ def modules(
     folder: Path,
     encoder: str,
     candidates: CandidateGenerator | None = None,
+    gazetteer: str | None = None,
     **settings: object,
 ) -> tuple[UnifiedTraining, UnifiedData]:
     for split in ("train", "dev"):
         write_jsonl(sentences, folder / f"{split}.jsonl")
     candidates = candidates or NGrams(max_length=4)
-    data = UnifiedData(str(folder), encoder, candidates, batch_size=8, negatives_per_positive=None)
+    data = UnifiedData(
+        str(folder), encoder, candidates, batch_size=8, negatives_per_positive=None,
+        gazetteer=gazetteer,
+    )  # fmt: skip
     model = UnifiedTraining(encoder, data.labels, dropout=0.0, lr=3e-3, warmup=0.0, **settings)
     return model, data
 
@@ -76,6 +80,28 @@ def test_overfit_save_load_same_answer(
 ):
     model, data = modules(two_sentences, tmp_path, tiny_encoder)
     learns_by_heart(two_sentences, 40, tmp_path, model, data)
+
+
+def test_with_a_gazetteer_that_travels_with_the_model(
+    two_sentences: list[Sentence], tmp_path: Path, tiny_encoder: str
+) -> None:
+    entities = [entity for sentence in two_sentences for entity in sentence.entities]
+    dictionary = tmp_path / "dictionary.tsv"
+    dictionary.write_text("".join(f"{e.text}\t{e.label}\n" for e in entities))
+    model, data = modules(
+        two_sentences, tmp_path, tiny_encoder, gazetteer=str(dictionary), alpha=0.0
+    )
+    learns_by_heart(two_sentences, 30, tmp_path, model, data)
+    reading = model.model.gazetteer_classifier
+    assert reading is not None and data.gazetteer is not None
+    for column, label in enumerate(data.gazetteer.labels):
+        assert reading.weight[:, column].argmax() == data.labels.index(label)
+    assert model.facts()["gazetteer_digest"] == data.gazetteer.digest
+    dictionary.unlink()  # the model has its own
+    DecoupledNER.from_pretrained(tmp_path / "model", device="cpu")
+    (tmp_path / "empty.txt").write_text("")
+    with pytest.raises(InputError, match="has no entries"):
+        modules(two_sentences, tmp_path, tiny_encoder, gazetteer=str(tmp_path / "empty.txt"))
 
 
 def test_an_english_roberta_learns_saves_and_loads_too(tmp_path: Path, tiny_roberta: str):
