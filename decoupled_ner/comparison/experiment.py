@@ -13,7 +13,7 @@ from decoupled_ner.checksums import sha256_of
 from decoupled_ner.data.catalog import is_dataset, load_dataset
 from decoupled_ner.locations import dataset_recipe, find_recipe, recipe_folder, runs_folder
 from decoupled_ner.models.encoder import is_small, load_encoder_config
-from decoupled_ner.training.chain_inputs import encoder_inputs
+from decoupled_ner.training.chain_inputs import encoder_inputs, option_inputs, setting_inputs
 from decoupled_ner.training.launch import Run, tagger_folder, unify_folder
 from decoupled_ner.training.starts import resolve_start, stage_one_run
 from decoupled_ner.types import InputError
@@ -166,7 +166,7 @@ def _plan(
     recipe: Path,
     encoder: str,
     start: str,
-    files: Mapping[str, Mapping[str, str]],
+    files: Mapping[str, Any],
 ) -> Plan:
     run, dataset = Run(encoder, seed), experiment.dataset
     row = system.name if size is None else f"{system.name}-{size}"
@@ -188,16 +188,17 @@ def _plan(
         settings={
             "command": [stage, recipe.name, *further],
             "recipe": sha256_of(recipe),
-            **({"encoders": files} if files else {}),
+            **files,
         },
     )
 
 
 def _prepare(
     experiment: Experiment, system: System
-) -> tuple[Stage, Path, str, str, dict[str, dict[str, str]]]:
+) -> tuple[Stage, Path, str, str, dict[str, Any]]:
     """What trains a system, its recipe, its encoder, what ``--init`` is told, and the SHA-256 of
-    the files of each encoder that is a folder, which may be trained anew under the same name."""
+    the files of each encoder that is a folder, and of what the recipe and the options name: these
+    may be made anew under the same name."""
     encoder = system.encoder or experiment.encoder
     start = system.init
     if start != "none":
@@ -210,7 +211,11 @@ def _prepare(
     first = encoder if start == "none" else start.partition(",")[0]
     stage, recipe = _find(system.recipe or system.name, experiment.dataset, first)
     folders = [name for name in (encoder, *start.split(",")) if Path(name).is_dir()]
-    return stage, recipe, encoder, start, {name: encoder_inputs(Path(name)) for name in folders}
+    encoders = {name: encoder_inputs(Path(name)) for name in folders}
+    options = option_inputs([*experiment.arguments, *system.arguments])
+    named = {**setting_inputs(recipe.read_text(encoding="utf-8")), **options}
+    files = {"encoders": encoders, "files": named}
+    return stage, recipe, encoder, start, {name: found for name, found in files.items() if found}
 
 
 def _find(name: str, dataset: str, encoder: str) -> tuple[Stage, Path]:

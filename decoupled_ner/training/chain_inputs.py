@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from decoupled_ner.checksums import sha256_of
 from decoupled_ner.data.catalog import load_dataset
@@ -58,7 +62,7 @@ def recipe_inputs(recipe: Path) -> dict[str, str]:
 
 
 def option_inputs(options: Sequence[str]) -> dict[str, str]:
-    """Of the files that options name, and of the set whose mentions one excludes.
+    """Of the files and folders that options name, and of the set whose mentions one excludes.
 
     Raises:
         InputError: there is no such set.
@@ -68,9 +72,36 @@ def option_inputs(options: Sequence[str]) -> dict[str, str]:
         name, _, value = option.partition("=")
         if name == _DATASET_OPTION:
             found |= dataset_inputs(value)
-        elif Path(value).is_file():
-            found[f"option {option}"] = sha256_of(Path(value))
+        else:
+            found |= {f"option {name}={path}": sha for path, sha in setting_inputs(value).items()}
     return found
+
+
+def setting_inputs(text: str) -> dict[str, str]:
+    """Of the files and folders that YAML names: a recipe, or the value of an option."""
+    try:
+        return _named(yaml.safe_load(text))
+    except yaml.YAMLError:  # no YAML, as Lightning will say
+        return _named(text)
+
+
+def _named(value: Any) -> dict[str, str]:
+    """Of the files and folders that a setting names, in the lists and mappings within it too; of a
+    folder that of all its files. What is not there, a hub id for one, has none."""
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, list):
+        return {path: checksum for item in value for path, checksum in _named(item).items()}
+    if not isinstance(value, str) or not value:
+        return {}
+    path = Path(value)
+    if path.is_file():
+        return {value: sha256_of(path)}
+    if "/" not in value or not path.is_dir():  # a data set's name may be a folder's here as well
+        return {}
+    files = sorted(file for file in path.rglob("*") if file.is_file())
+    content = "".join(f"{file.relative_to(path)} {sha256_of(file)}\n" for file in files)
+    return {value: hashlib.sha256(content.encode()).hexdigest()}
 
 
 def encoder_inputs(encoder: Path) -> dict[str, str]:

@@ -61,7 +61,7 @@ def plan_chain(
     distant = builder.distant(texts, gazetteer, recipe["distant"])
     builder.stage("mention", f"--gazetteer={gazetteer.folder}", gazetteer, recipe["mention"])
     builder.stage("context", f"--distant={distant.folder}", distant, recipe["context"])
-    builder.unify(recipe.get("recipe"), recipe["unify"])
+    builder.unify(recipe.get("recipe"), gazetteer, recipe["unify"])
     return Chain(tuple(builder.steps))
 
 
@@ -134,19 +134,21 @@ class _Builder:
         self.start = self._add(stage, arguments, inputs, folder, folder / "result.json")
         self.init = str(folder / "encoder")
 
-    def unify(self, recipe: str | None, options: Sequence[str]) -> None:
-        """Unified training on the annotated sentences."""
+    def unify(self, recipe: str | None, gazetteer: Step, options: Sequence[str]) -> None:
+        """Unified training on the annotated sentences, with the gazetteer as a third reading."""
         path, dataset = unify_recipe(recipe or self.dataset, self.base)
         folder = unify_folder(path, Run(self.base, self.seed), dataset)
         arguments = (
             *("unify", recipe or self.dataset, f"--encoder={self.base}", f"--init={self.init}"),
             *((f"--data.dataset={self.dataset}",) if recipe else ()),
+            f"--data.gazetteer={gazetteer.folder}",
             *(f"--seed={self.seed}", *options),
         )
         inputs = {
             **recipe_inputs(path),
             **dataset_inputs(self.dataset),
             **self._start_inputs(),
+            gazetteer.name: gazetteer.fingerprint,
             **option_inputs(options),
         }
         self._add("unify", arguments, inputs, folder, folder / "result.json")

@@ -235,6 +235,25 @@ def test_runs_from_an_encoder_that_was_trained_anew_are_done_again(
     assert machine.commands == [["tagger", "bert-crf", "1"]]
 
 
+def test_runs_with_files_that_were_made_anew_are_done_again(
+    machine: Machine, tmp_path: Path
+) -> None:
+    (tmp_path / "embeddings").mkdir()
+    words, extra = tmp_path / "embeddings" / "words.txt", tmp_path / "extra.jsonl"
+    (tmp_path / "bert-crf.yaml").write_text(f"model: {{parts: {{embeddings: {words.parent}}}}}")
+    rows = (
+        System("bert-fc", arguments=(f"--data.extra.files=[{extra}]",)),
+        System("bert-crf", recipe=str(tmp_path / "bert-crf.yaml")),
+    )
+    for changed, again in ((None, 2), (None, 0), (words, 1), (extra, 1), (extra, 1), (None, 0)):
+        if changed:
+            with changed.open("a") as file:
+                file.write("more\n")
+        machine.commands.clear()
+        compare(experiment(seeds=(1,), systems=rows), tmp_path / "out")
+        assert len(machine.commands) == again, changed
+
+
 def test_rows_of_one_recipe_are_kept_apart(machine: Machine, tmp_path: Path) -> None:
     rows = (System("bert-fc"), System("other", recipe="bert-fc", published="bert-crf@9"))
     found = compare(experiment(systems=rows, seeds=(1,)), tmp_path)

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from decoupled_ner.cli import main
+from decoupled_ner.gazetteer import Gazetteer
 from decoupled_ner.training import chain
 from decoupled_ner.training.chain import Chain, Step
 from decoupled_ner.training.chain_plan import plan_chain
@@ -93,6 +94,7 @@ def test_a_chain_runs_once_and_then_only_what_changed(
     assert set(states(plan()).values()) == {"up to date"}
     result = json.loads((plan().steps[-1].result).read_text())
     assert result["init"] == str(plan().steps[-2].folder / "encoder")
+    assert result["gazetteer_digest"] == Gazetteer.load(plan().steps[1].folder).digest
 
     capfd.readouterr()
     run(main_all)
@@ -256,8 +258,13 @@ def test_every_file_that_a_step_reads_is_an_input(recipe: Path, masked_lm: str):
         planned = plan_chain(str(recipe), encoder=masked_lm).steps
         return {planned_step.name: dict(planned_step.inputs) for planned_step in planned}
 
+    (folder / "lists").mkdir()
+    (folder / "lists" / "a.txt").write_text("天气\n")
+    more = f"unify: [--data.swap_gazetteer={folder}/lists, '--data.extra.files=[{folder}/set]']"
+    recipe.write_text(recipe.read_text().replace("unify: *short", more))
     before = inputs()
     for file, name in (
+        ("lists/a.txt", "unify"),
         ("text.txt", "encoder"),
         ("other/text.txt", "encoder"),
         ("rare.txt", "gazetteer"),
