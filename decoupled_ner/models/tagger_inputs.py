@@ -20,6 +20,7 @@ from decoupled_ner.models.pieces import Piece, collate_pieces, cut_for_encoder, 
 from decoupled_ner.models.tagger import IGNORED, TaggerConfig
 from decoupled_ner.models.tags import TagSet
 from decoupled_ner.models.units import (
+    IntArray,
     TokenizedUnits,
     UnitTokenizer,
     split_units,
@@ -109,13 +110,14 @@ class TaggerInputs:
 
         Args:
             pieces: windows of one text or many.
-            tags: the tags of each piece's whole text, of which the piece takes its own.
+            tags: the tags of each piece's whole text, of which the piece takes its own; what it has
+                of an entity that its border cuts counts as one, so that the tags stay legal.
             allowed: the same for partial labels, (units of the text, T) bool each.
         """
         padding = int(self.tokenizer.pad_token_id) if self.tokenizer is not None else 0
         batch = collate_pieces(pieces, padding)
         if tags is not None:
-            own = [np.array(t[p.part]) for p, t in zip(pieces, tags, strict=True)]
+            own = [self._own_tags(p, t) for p, t in zip(pieces, tags, strict=True)]
             batch["tags"] = pad(own, IGNORED)
         if allowed is not None:
             masks = [a[p.part] for p, a in zip(pieces, allowed, strict=True)]
@@ -146,6 +148,12 @@ class TaggerInputs:
             {name: Vocabulary.load(directory / f"{name}.json") for name in used},
             Lexicon.load(directory / _LEXICON) if config.lexicon_dim else None,
         )
+
+    def _own_tags(self, piece: Piece, tags: Sequence[int]) -> IntArray:
+        own = tags[piece.part]
+        if len(own) < len(tags):
+            own = self.tags.encode(self.tags.decode(own), len(own))
+        return np.array(own, np.int64)
 
     def _tokenize(self, text: str) -> TokenizedUnits:
         if self._split is not None:

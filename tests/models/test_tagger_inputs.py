@@ -98,17 +98,33 @@ def test_a_long_text_is_windowed_and_nothing_is_cut(tiny_encoder: str, encoder: 
     pieces = inputs.encode(text)
     owned = [u for p in pieces for u in range(p.offset + p.owned[0], p.offset + p.owned[1])]
     assert owned == list(range(301))
-    batch = inputs.collate(pieces, [list(range(301))] * len(pieces))
+    batch = inputs.collate(pieces)
     if encoder:
         assert batch["token_ids"].shape[1] <= 20
-    for row, piece in enumerate(pieces):
-        numbers = list(range(piece.offset, piece.offset + len(piece)))
-        assert batch["tags"][row, : len(piece)].tolist() == numbers
+    for piece in pieces:
         words = [text[a:b] for a, b in piece.units]
         vocabulary = inputs.vocabularies["units"]
         assert piece.unit_ids.tolist() == [vocabulary.id(word) for word in words]  # type: ignore[union-attr]
     whole = [text[a:b] for p in pieces for a, b in p.units[slice(*p.owned)].tolist()]
     assert "".join(whole) == text
+
+
+@pytest.mark.parametrize("scheme", ["BIO", "BIOES"])
+def test_tags_of_a_window_are_legal_where_it_cuts_an_entity(scheme: str) -> None:
+    recipe = TaggerRecipe(unit_dim=4, head="crf", scheme=scheme, max_tokens=20)  # type: ignore[arg-type]
+    text = "".join(chr(0x4E00 + i) for i in range(100))
+    model, inputs = build_tagger(recipe, LABELS, [text] * 2)
+    entities = [entity_at(text, start, start + 7, "PER") for start in range(1, 90, 8)]
+    whole, pieces = inputs.gold(text, entities).tags, inputs.encode(text)
+    tags = inputs.collate(pieces, [whole] * len(pieces))["tags"]
+    for row, piece in zip(tags.tolist(), pieces, strict=True):
+        first, last = piece.part.start, piece.part.stop
+        seen = [(max(e.start, first) - first, min(e.end, last) - first) for e in entities]
+        spans = [(start, end, "PER") for start, end in seen if start < end]
+        assert inputs.tags.decode(row[: len(piece)]) == spans
+    assert any(row[: len(p)] != whole[p.part] for row, p in zip(tags.tolist(), pieces, strict=True))
+    loss = model.loss(inputs.collate(pieces, [whole] * len(pieces)))
+    assert loss.total / loss.units < 10  # no tag is one that the CRF forbids there
 
 
 def test_windows_fit_the_encoders_positions(tiny_encoder: str) -> None:
