@@ -223,7 +223,7 @@ class UnifiedData(SentenceData):
 
     def known_types(self) -> KnownTypes | None:
         """What looks mentions up in the gazetteer; None without one."""
-        return KnownTypes(self.gazetteer) if self.gazetteer else None
+        return None if self.gazetteer is None else KnownTypes(self.gazetteer)
 
     def evaluation_candidates(self, sentences: Sequence[Sentence]) -> list[list[Candidate]]:
         found: list[list[Candidate]] = []

@@ -99,6 +99,10 @@ def test_with_a_gazetteer_that_travels_with_the_model(
     assert model.facts()["gazetteer_digest"] == data.gazetteer.digest
     dictionary.unlink()  # the model has its own
     DecoupledNER.from_pretrained(tmp_path / "model", device="cpu")
+    (tmp_path / "words.tsv").write_text("昨天\tO\n")  # no entity in it, and no less read
+    _, data = modules(two_sentences, tmp_path, tiny_encoder, gazetteer=str(tmp_path / "words.tsv"))
+    batch = data.training_batches(0, 1)[0, 0]
+    assert batch.known is not None and batch.known.shape[1] == len(data.gazetteer.labels) == 1
     (tmp_path / "empty.txt").write_text("")
     with pytest.raises(InputError, match="has no entries"):
         modules(two_sentences, tmp_path, tiny_encoder, gazetteer=str(tmp_path / "empty.txt"))
