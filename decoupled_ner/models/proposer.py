@@ -88,6 +88,8 @@ class ProposerModel(PreTrainedModel):
             raise InputError("a proposer needs an encoder")
         if config.max_width < 1:
             raise InputError(f"max_width must be at least 1, got {config.max_width}")
+        if not config.budget > 0:
+            raise InputError(f"budget={config.budget:g} must be above 0")
         if encoder is None:
             self.encoder = encoder_from_config(config.encoder)
         else:

@@ -119,3 +119,5 @@ def test_mistakes_are_told(tiny_encoder: str):
         ProposerModel(ProposerConfig())
     with pytest.raises(InputError, match="max_width"):
         build_proposer(tiny_encoder, ProposerConfig(max_width=0), [], [])
+    with pytest.raises(InputError, match="budget=0 must be above 0"):
+        build_proposer(tiny_encoder, ProposerConfig(budget=0.0), [], [])
