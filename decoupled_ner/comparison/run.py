@@ -60,9 +60,10 @@ def compare(
     Args:
         output: the comparison's folder; runs and logs lie in it too.
         results: a folder for one JSON file a run as well.
-        jobs: how many runs go on at once, each with its share of the cores or, where there are
+        jobs: how many runs go on at once, each with its share of the cores and, where there are
             GPUs, with one of them. A small encoder does not make use of many cores, so several
-            runs with few each end sooner than one after the other.
+            runs with few each end sooner than one after the other; the times that are measured
+            are then those of such a share.
 
     Raises:
         InputError: an unknown system, encoder or data set, or jobs is below 1.
@@ -174,9 +175,12 @@ class _Pool:
 
 def _share(place: int, jobs: int) -> dict[str, str]:
     """The environment of the run in a place, 0 to jobs - 1: its share of the machine."""
+    share = {"OMP_NUM_THREADS": str(max(1, torch.get_num_threads() // jobs))}
     if gpus := torch.cuda.device_count():
-        return {"CUDA_VISIBLE_DEVICES": str(place % gpus)}
-    return {"OMP_NUM_THREADS": str(max(1, torch.get_num_threads() // jobs))}
+        allowed = os.environ.get("CUDA_VISIBLE_DEVICES")  # this process may not have all of them
+        names = allowed.split(",") if allowed else [str(gpu) for gpu in range(gpus)]
+        share["CUDA_VISIBLE_DEVICES"] = names[place % gpus].strip()
+    return share
 
 
 def _read(path: Path) -> dict[str, Any]:

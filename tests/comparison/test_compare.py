@@ -162,7 +162,11 @@ def test_several_runs_at_once_share_the_machine(
     with pytest.raises(InputError, match="jobs=0 must be at least 1"):
         compare(experiment(), tmp_path, jobs=0)
     monkeypatch.setattr(runner.torch.cuda, "device_count", lambda: 2)
-    assert [runner._share(place, 3)["CUDA_VISIBLE_DEVICES"] for place in range(3)] == list("010")
+    for allowed, names in (("", ["0", "1", "0"]), ("3, GPU-8f", ["3", "GPU-8f", "3"])):
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", allowed)
+        shares = [runner._share(place, 3) for place in range(3)]
+        assert [share["CUDA_VISIBLE_DEVICES"] for share in shares] == names
+        assert [share["OMP_NUM_THREADS"] for share in shares] == ["2"] * 3
 
 
 def test_an_interruption_ends_the_processes(
