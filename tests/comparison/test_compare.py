@@ -75,7 +75,7 @@ def write_run(folder: Path, name: str, seed: int, arguments: Sequence[str]) -> N
         "init": "/somewhere/runs/pretrain/mention/zh-small/seed-1/encoder", "seed": seed,
         "train_seconds": 5.0, "predict_seconds": F1[system] / 10, "train_sentences": 1350,
         "overall": row, "by_type": {"PER": dict(row)}, "mentions": {}, "sentences": {},
-        "device": "cpu", "machine": {}, "versions": {}, "commit": None,
+        "device": "cpu", "machine": {}, "versions": {}, "commit": None, "gazetteer_digest": "4d5e",
     }  # fmt: skip
     trainer = {"max_epochs": 1, "precision": "32-true", "gradient_clip_val": 1.0}
     config = {"model": {"encoder": "x", "lr": 1.0}, "data": {"dataset": "weibo"}}
@@ -123,6 +123,7 @@ def test_a_table_and_a_plot_with_what_others_report(machine: Machine, tmp_path: 
     results = json.loads((tmp_path / "out" / "results.json").read_text())["results"]
     assert len(results) == 6 and results[0]["init"] == "mention/zh-small/seed-1/encoder"
     assert results[0]["seconds_a_sentence"] == pytest.approx(0.005)
+    assert results[0]["gazetteer_digest"] == "4d5e"
     assert len(list((tmp_path / "results").glob("few__*.json"))) == 6
 
 
