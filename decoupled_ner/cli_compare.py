@@ -95,7 +95,8 @@ def _experiment(
         if dataset:
             raise InputError("--experiment says the data set: leave out --dataset")
         chosen = read_experiment(path)
-        chosen = chosen.only(_listed(systems)) if systems else chosen
+        if systems is not None:
+            chosen = replace(chosen, rows=tuple(_listed(systems)))
     elif dataset is None or systems is None:
         raise InputError("give --dataset and --systems, or --experiment")
     else:

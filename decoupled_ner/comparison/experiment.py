@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -52,6 +52,8 @@ class Experiment:
     Attributes:
         sizes: numbers of training sentences, each a row of its own; by default all sentences.
         against: the system that all others are compared with, seed by seed.
+        rows: names of the systems that are run; by default all. Results still name ``against``,
+            which may have been run elsewhere.
     """
 
     name: str
@@ -62,6 +64,7 @@ class Experiment:
     encoder: str = "zh-small"
     arguments: tuple[str, ...] = ()
     against: str | None = None
+    rows: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         names = [system.name for system in self.systems]
@@ -75,20 +78,13 @@ class Experiment:
             )
         if self.against is not None and self.against not in names:
             raise InputError(f"{self.name}: against {self.against!r}, which is none of its systems")
+        if unknown := [name for name in self.rows if name not in names]:
+            raise InputError(f"{self.name}: no system {unknown[0]!r}; there are {', '.join(names)}")
 
-    def only(self, names: Sequence[str]) -> Experiment:
-        """The same with these systems alone, in the order given; ``against`` stays if it is one.
-
-        Raises:
-            InputError: there is no such system.
-        """
-        by_name = {system.name: system for system in self.systems}
-        if unknown := [name for name in names if name not in by_name]:
-            raise InputError(
-                f"{self.name}: no system {unknown[0]!r}; there are {', '.join(by_name)}"
-            )
-        against = self.against if self.against in names else None
-        return replace(self, systems=tuple(by_name[name] for name in names), against=against)
+    @property
+    def chosen(self) -> tuple[System, ...]:
+        """The systems that are run."""
+        return tuple(s for s in self.systems if not self.rows or s.name in self.rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,10 +145,10 @@ def plan(experiment: Experiment, output: Path) -> Iterator[Plan]:
     """
     if not is_dataset(experiment.dataset):
         load_dataset(experiment.dataset)  # says what there is
-    prepared = [_prepare(experiment, system) for system in experiment.systems]
+    prepared = [_prepare(experiment, system) for system in experiment.chosen]
     for seed in experiment.seeds:
         for size in experiment.sizes or (None,):
-            for system, found in zip(experiment.systems, prepared, strict=True):
+            for system, found in zip(experiment.chosen, prepared, strict=True):
                 yield _plan(experiment, system, seed, size, output / "runs", *found)
 
 
