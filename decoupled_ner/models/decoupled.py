@@ -118,7 +118,8 @@ class DecoupledModel(PreTrainedModel):
         self.post_init()  # type: ignore[no-untyped-call]
 
     def _init_weights(self, module: nn.Module) -> None:
-        if isinstance(module, nn.Linear):
+        # What reads a gazetteer begins at 0, as it was made.
+        if isinstance(module, nn.Linear) and module is not self.gazetteer_classifier:
             nn.init.normal_(module.weight, std=0.02)
             nn.init.zeros_(module.bias)
 

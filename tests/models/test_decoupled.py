@@ -67,6 +67,12 @@ def test_what_each_classifier_reads(batch: dict[str, Tensor]):
     torch.testing.assert_close(output.global_logits, network.global_classifier(both))
 
 
+def test_what_reads_a_gazetteer_begins_at_nothing(batch: dict[str, Tensor]):
+    network = model(gazetteer_labels=["PER", "GPE"])
+    one, other = (network(**batch, known=torch.full((3, 2), share)) for share in (0.0, 1.0))
+    torch.testing.assert_close(one.global_logits, other.global_logits)
+
+
 def test_every_loss_term_by_hand():
     # One pair whose softmax is (1/2, 1/4, 1/4), (1/4, 1/2, 1/4), (1/8, 1/8, 3/4); gold is label 1.
     output = DecoupledOutput(
