@@ -31,6 +31,16 @@ BUNDLED = ("zh-small",)
 #: Encoders at most this wide take the ``-small`` recipes.
 SMALL_HIDDEN_SIZE = 512
 
+#: What architectures call the dropout of their layers: BERT's kin, DistilBERT, ModernBERT.
+_DROPOUTS = (
+    "hidden_dropout_prob",
+    "attention_probs_dropout_prob",
+    "dropout",
+    "attention_dropout",
+    "embedding_dropout",
+    "mlp_dropout",
+)
+
 
 def resolve_encoder(name_or_path: str) -> str:
     """A bundled encoder's directory for its short name; anything else as it is."""
@@ -48,6 +58,25 @@ def load_encoder_config(name_or_path: str) -> PreTrainedConfig:
     with _hub_errors(name_or_path):
         config: PreTrainedConfig = AutoConfig.from_pretrained(resolve_encoder(name_or_path))
     return config
+
+
+def encoder_settings(name_or_path: str, dropout: float | None = None) -> dict[str, Any]:
+    """The encoder's configuration as a dict, ``model_type`` included, with another dropout in its
+    layers, if one is given.
+
+    Raises:
+        InputError: it can't be found, or it says nothing of a dropout.
+    """
+    settings: dict[str, Any] = load_encoder_config(name_or_path).to_dict()
+    if dropout is None:
+        return settings
+    names = [name for name in _DROPOUTS if name in settings]
+    if not names:
+        raise InputError(
+            f"{name_or_path}: a {settings['model_type']} has no dropout that is known here; leave"
+            " out encoder_dropout"
+        )
+    return settings | dict.fromkeys(names, dropout)
 
 
 def load_encoder(name_or_path: str) -> PreTrainedModel:

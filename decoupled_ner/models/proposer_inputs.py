@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from decoupled_ner.models.encoder import load_encoder, load_encoder_config, load_tokenizer
+from decoupled_ner.models.encoder import encoder_settings, load_encoder, load_tokenizer
 from decoupled_ner.models.pieces import Piece, collate_pieces, cut_for_encoder, whole_piece
 from decoupled_ner.models.proposer import ProposerConfig, ProposerModel
 from decoupled_ner.models.units import UnitTokenizer
@@ -129,10 +129,7 @@ def build_proposer(
         InputError: the encoder can't be loaded, or there is no such segmenter.
     """
     words = WordTags.of(segmenters, texts, config.units)
-    config.encoder = load_encoder_config(encoder).to_dict()
-    if encoder_dropout is not None:
-        config.encoder["hidden_dropout_prob"] = encoder_dropout
-        config.encoder["attention_probs_dropout_prob"] = encoder_dropout
+    config.encoder = encoder_settings(encoder, encoder_dropout)
     config.segmenters = {name: len(tags) for name, tags in words.vocabularies.items()}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

@@ -19,7 +19,7 @@ from decoupled_ner.models.embeddings import (
     Vocabulary,
     load_vectors,
 )
-from decoupled_ner.models.encoder import load_encoder, load_encoder_config, load_tokenizer
+from decoupled_ner.models.encoder import encoder_settings, load_encoder, load_tokenizer
 from decoupled_ner.models.lexicon import Lexicon, is_lexicon_word
 from decoupled_ner.models.pieces import bigrams
 from decoupled_ner.models.recurrent import RecurrentKind
@@ -231,8 +231,4 @@ def _config(
 def _encoder_config(recipe: TaggerRecipe) -> dict[str, Any] | None:
     if recipe.encoder is None:
         return None
-    config = load_encoder_config(recipe.encoder).to_dict()
-    if recipe.encoder_dropout is not None:
-        config["hidden_dropout_prob"] = recipe.encoder_dropout
-        config["attention_probs_dropout_prob"] = recipe.encoder_dropout
-    return config
+    return encoder_settings(recipe.encoder, recipe.encoder_dropout)

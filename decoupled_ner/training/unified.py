@@ -22,7 +22,7 @@ from decoupled_ner.models.decoupled import (
     UnifiedLoss,
     unified_loss,
 )
-from decoupled_ner.models.encoder import load_encoder, load_encoder_config, load_tokenizer
+from decoupled_ner.models.encoder import encoder_settings, load_encoder, load_tokenizer
 from decoupled_ner.training.base import EncoderTraining
 from decoupled_ner.training.data import UnifiedData
 from decoupled_ner.training.datamodule import TrainingData
@@ -89,12 +89,8 @@ class UnifiedTraining(EncoderTraining):
         self.save_hyperparameters()
         if context_encoder and share_encoders:
             raise InputError("a context_encoder of its own needs --model.share_encoders=false")
-        encoder_config = load_encoder_config(encoder).to_dict()
-        if encoder_dropout is not None:
-            encoder_config["hidden_dropout_prob"] = encoder_dropout
-            encoder_config["attention_probs_dropout_prob"] = encoder_dropout
         config = DecoupledConfig(
-            encoder=encoder_config,
+            encoder=encoder_settings(encoder, encoder_dropout),
             labels=labels,
             share_encoders=share_encoders,
             alpha=alpha,

@@ -14,15 +14,18 @@ from transformers import (
     AlbertConfig,
     AutoModel,
     BertConfig,
+    DistilBertConfig,
     ElectraConfig,
     ErnieConfig,
     PreTrainedConfig,
     RobertaConfig,
+    T5Config,
     XLMRobertaConfig,
 )
 
 from decoupled_ner.models.encoder import (
     encoder_from_config,
+    encoder_settings,
     is_small,
     load_encoder,
     load_encoder_config,
@@ -125,3 +128,25 @@ def test_plain_tokenizer_shares_nothing_with_its_source():
     assert mask not in plain.encode("他说[MASK]", add_special_tokens=False).ids
     assert mask in tokenizer("他说[MASK]")["input_ids"]
     assert len(plain.encode("字" * 600, add_special_tokens=False).ids) == 600
+
+
+@pytest.mark.parametrize(
+    ("config", "names"),
+    [
+        (BertConfig(), {"hidden_dropout_prob", "attention_probs_dropout_prob"}),
+        (DistilBertConfig(), {"dropout", "attention_dropout"}),
+    ],
+)
+def test_dropout_reaches_an_encoder_by_its_own_names(
+    config: PreTrainedConfig, names: set[str], tmp_path: Path
+) -> None:
+    config.save_pretrained(tmp_path)
+    before, after = encoder_settings(str(tmp_path)), encoder_settings(str(tmp_path), 0.37)
+    assert {name for name in after if after[name] != before[name]} == names
+    assert all(after[name] == 0.37 for name in names)
+
+
+def test_a_dropout_that_an_encoder_lacks_is_told(tmp_path: Path) -> None:
+    T5Config().save_pretrained(tmp_path)
+    with pytest.raises(InputError, match="a t5 has no dropout that is known here"):
+        encoder_settings(str(tmp_path), 0.1)
