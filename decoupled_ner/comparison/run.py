@@ -139,7 +139,7 @@ class _Pool:
             planned.runs.mkdir(parents=True, exist_ok=True)
             write_json(state, {**planned.settings, "left": left})
         if written_since(result, left[0]):
-            return None
+            return _unscored(planned, log)
         resume = written_since(last, left[1])
         command = [sys.executable, "-m", "decoupled_ner.cli", *planned.command]
         with log.open("ab" if resume else "wb") as file:
@@ -150,7 +150,7 @@ class _Pool:
                 {**os.environ, **share, "DECOUPLED_NER_RUNS": str(planned.runs)},
             )
         if status == 0 and result.is_file():
-            return None
+            return _unscored(planned, log)
         text = log.read_text("utf-8", errors="replace")
         lines = [line for line in text.splitlines() if line.strip()]
         reason = lines[-1].strip() if lines else f"ended with status {status}"
@@ -171,6 +171,15 @@ class _Pool:
         with self._lock:
             del self._running[name]
         return status
+
+
+def _unscored(planned: Plan, log: Path) -> Failure | None:
+    """What is wrong with a run that has ended but can't be compared: it has no test scores."""
+    try:
+        record_of(planned.folder, planned.name)
+        return None
+    except InputError as error:
+        return Failure(planned.name, str(error), str(log))
 
 
 def _share(place: int, jobs: int) -> dict[str, str]:

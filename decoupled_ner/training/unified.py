@@ -178,6 +178,20 @@ class UnifiedTraining(EncoderTraining):
         self.log("train/proposer", loss.total.detach() / loss.windows)
         return self.joint.gamma * self.mean_over_ranks(loss.total, loss.windows)
 
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["gazetteer"] = self._gazetteer_digest
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        if checkpoint.get("gazetteer") != self._gazetteer_digest:
+            raise InputError(
+                "this run began with another gazetteer: give it the same, or begin anew without"
+                " --ckpt_path"
+            )
+
+    @property
+    def _gazetteer_digest(self) -> str | None:
+        return None if self.data.gazetteer is None else self.data.gazetteer.digest
+
     def size_of(self, batch: PairBatch) -> tuple[int, Tensor]:
         tokens = batch.mention_mask.sum() + batch.context_mask.sum()
         windows = 0 if batch.windows is None else batch.windows["token_mask"].sum()
@@ -250,7 +264,7 @@ class UnifiedTraining(EncoderTraining):
             "outside_bias": self.outside_bias.item(),
         }
         if self.data.gazetteer is not None:
-            facts["gazetteer_digest"] = self.data.gazetteer.digest
+            facts["gazetteer_digest"] = self._gazetteer_digest
         if self.joint:
             facts["lost_training_entities"] = self.data.lost_entities
         return facts

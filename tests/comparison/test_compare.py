@@ -205,6 +205,22 @@ def test_a_failed_run_is_reported_and_goes_on_later(machine: Machine, tmp_path: 
     assert "Traceback" in Path(failure.log).read_text()  # what came before is kept
 
 
+def test_a_run_without_test_scores_does_not_stop_the_others(
+    machine: Machine, tmp_path: Path
+) -> None:
+    few = experiment(seeds=(1,))
+    compare(few, tmp_path)
+    result = next(tmp_path.glob("runs/bert-crf/**/result.json"))
+    scores = json.loads(result.read_text())
+    del scores["overall"]
+    result.write_text(json.dumps(scores))
+    machine.commands.clear()
+    found = compare(few, tmp_path)
+    assert [result["system"] for result in found.results] == ["bert-fc", "decoupled"]
+    [failure] = found.failures
+    assert "no finished run with test scores there" in failure.reason and not machine.commands
+
+
 def test_what_an_earlier_run_left_is_not_taken(machine: Machine, tmp_path: Path) -> None:
     compare(experiment(seeds=(1,), systems=(System("bert-fc"),)), tmp_path)
     changed = experiment(seeds=(1,), systems=(System("bert-fc", arguments=("--model.lr=1",)),))

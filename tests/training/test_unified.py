@@ -108,6 +108,26 @@ def test_with_a_gazetteer_that_travels_with_the_model(
         modules(two_sentences, tmp_path, tiny_encoder, gazetteer=str(tmp_path / "empty.txt"))
 
 
+def test_a_run_goes_on_with_the_gazetteer_that_it_began_with(
+    two_sentences: list[Sentence], tmp_path: Path, tiny_encoder: str
+) -> None:
+    for name, label in (("first", "PER"), ("second", "ORG")):
+        (tmp_path / f"{name}.tsv").write_text(f"李白\t{label}\n")
+    checkpoint = tmp_path / "last.ckpt"
+
+    def fit(gazetteer: str | None, epochs: int, start: Path | None) -> None:
+        model, data = modules(two_sentences, tmp_path, tiny_encoder, gazetteer=gazetteer)
+        made = trainer(tmp_path, epochs)
+        made.fit(model, data, ckpt_path=start, weights_only=True)
+        made.save_checkpoint(checkpoint)
+
+    fit(str(tmp_path / "first.tsv"), 1, None)
+    for other in (str(tmp_path / "second.tsv"), None):
+        with pytest.raises(InputError, match="this run began with another gazetteer"):
+            fit(other, 2, checkpoint)
+    fit(str(tmp_path / "first.tsv"), 2, checkpoint)
+
+
 def test_an_english_roberta_learns_saves_and_loads_too(tmp_path: Path, tiny_roberta: str):
     first, second = "Ann Lee flew to Rome.", "In Rome, Acme hired Zoë Żak"
     sentences = [
