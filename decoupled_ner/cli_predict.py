@@ -27,6 +27,12 @@ OverlapOption = Annotated[
         " default the model's own policy."
     ),
 ]
+GazetteerOption = Annotated[
+    str | None,
+    typer.Option(
+        help="For a model that reads a gazetteer: a folder or dictionary file in place of its own."
+    ),
+]
 
 
 def predict(
@@ -50,6 +56,7 @@ def predict(
     ] = None,
     output: Annotated[Path | None, typer.Option(help="A file; by default standard output.")] = None,
     overlap: OverlapOption = None,
+    gazetteer: GazetteerOption = None,
     dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16.")] = "float32",
 ) -> None:
     """Find the entities of sentences."""
@@ -60,7 +67,7 @@ def predict(
     written = format_to_write(output_format, output)
     shown = output is not None or not sys.stdout.isatty()  # else the sentences show how far it is
     lines_read, count = _sentences(inputs or [], text or [], dataset, limit)
-    recognizer = _load_model(model, dtype, overlap)
+    recognizer = _load_model(model, dtype, overlap, gazetteer)
     if written is Output.conll and recognizer.may_overlap:
         raise InputError(
             "CoNLL can't hold entities that overlap, and the model's overlap policy keeps some:"
@@ -84,9 +91,11 @@ def predict(
 def explain(
     text: Annotated[str, typer.Argument(help="One sentence.")],
     model: Annotated[str | None, typer.Option(help="Directory or hub id.")] = None,
+    gazetteer: GazetteerOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show every candidate of a sentence and what the three classifiers say of it."""
+    """Show every candidate of a sentence and what the three classifiers say of it; of a model that
+    reads a gazetteer, what that says too."""
     from dataclasses import asdict
 
     from rich.table import Table
@@ -94,15 +103,20 @@ def explain(
 
     from decoupled_ner.inference.highlight import printable
 
-    scored = load_decoupled(model).explain(text)
+    recognizer = load_decoupled(model, gazetteer)
+    scored = recognizer.explain(text)
     if as_json:
         print(json.dumps([asdict(candidate) for candidate in scored], ensure_ascii=False))
         return
     table = Table()
-    for name in ("candidate", "at", "label", "global", "mention only", "context only", "sources"):
+    known = ["gazetteer"] if recognizer.gazetteer is not None else []
+    views = ("label", "global", "mention only", "context only", *known)
+    for name in ("candidate", "at", *views, "sources"):
         table.add_column(name, overflow="fold")  # in a narrow terminal nothing is cut
     for c in scored:
-        best = [_best(view) for view in (c.global_, c.mention, c.context)]
+        best = [
+            _best(view) for view in (c.global_, c.mention, c.context, *([c.known] * len(known)))
+        ]
         cells = (c.text, f"{c.start}–{c.end}", c.label, *best, " ".join(c.sources))
         table.add_row(*(Text(printable(cell)) for cell in cells))
     Console().print(table)
@@ -115,6 +129,7 @@ def evaluate(
     html: Annotated[Path | None, typer.Option(help="Write a report page here.")] = None,
     bootstrap: Annotated[int, typer.Option(help="Resamples for 95% intervals; 0 for none.")] = 1000,
     overlap: OverlapOption = None,
+    gazetteer: GazetteerOption = None,
     dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16.")] = "float32",
     as_json: AsJson = False,
 ) -> None:
@@ -124,38 +139,42 @@ def evaluate(
     from decoupled_ner.inference.html import write_report
     from decoupled_ner.inference.measure import measure
 
-    recognizer, data = _load_model(model, dtype, overlap), load_dataset(dataset)
+    recognizer, data = _load_model(model, dtype, overlap, gazetteer), load_dataset(dataset)
     evaluation, seconds = measure(recognizer, data, split, bootstrap=bootstrap)
     facts = {"model": model, "dataset": data.name, "split": split}
     if overlap is not None:
         facts["overlap"] = overlap
+    if gazetteer is not None:
+        facts["gazetteer"] = gazetteer
     if html is not None:
         write_report(evaluation, html, facts=facts)
     content = {**facts, "seconds": seconds, **evaluation.to_dict()}
     show(content, as_json, lambda _: render(evaluation))
 
 
-def load_decoupled(name: str | None) -> DecoupledNER:
+def load_decoupled(name: str | None, gazetteer: str | None = None) -> DecoupledNER:
     """A decoupled model by directory or hub id; None for the one trained last.
 
     Raises:
-        InputError: it is missing, or a tagger.
+        InputError: it is missing, or a tagger; or it reads no gazetteer.
     """
     from decoupled_ner.inference.load import load_model
     from decoupled_ner.inference.model import DecoupledNER
 
-    model = load_model(name)
+    model = load_model(name, gazetteer=gazetteer)
     if not isinstance(model, DecoupledNER):
         raise InputError(f"{name}: a tagger has no candidates; give a decoupled model")
     return model
 
 
-def _load_model(name: str | None, dtype: str, overlap: str | None) -> Recognizer:
+def _load_model(
+    name: str | None, dtype: str, overlap: str | None, gazetteer: str | None
+) -> Recognizer:
     from decoupled_ner.inference.load import load_model
 
     if dtype not in ("float32", "bfloat16", "float16"):
         raise InputError(f"--dtype takes float32, bfloat16 or float16, not {dtype!r}")
-    return load_model(name, dtype=dtype, overlap=overlap)  # type: ignore[arg-type]
+    return load_model(name, dtype=dtype, overlap=overlap, gazetteer=gazetteer)  # type: ignore[arg-type]
 
 
 def _sentences(
@@ -189,5 +208,7 @@ def _predicted(recognizer: Recognizer, lines: Iterable[str]) -> Iterator[Sentenc
 
 
 def _best(distribution: dict[str, float]) -> str:
+    if not distribution:
+        return "–"
     label = max(distribution, key=distribution.__getitem__)
     return f"{label} {distribution[label]:.2f}"

@@ -13,6 +13,7 @@ from decoupled_ner import DecoupledNER
 from decoupled_ner.candidates import NGrams
 from decoupled_ner.data.formats import read_file
 from decoupled_ner.data.jsonl import write_jsonl
+from decoupled_ner.gazetteer import Gazetteer
 from decoupled_ner.models.decoupled import DecoupledConfig, DecoupledModel
 from decoupled_ner.models.encoder import load_encoder, load_encoder_config, load_tokenizer
 from decoupled_ner.types import Region, Sentence, entity_at
@@ -155,3 +156,45 @@ def test_explain_shows_brackets_as_they_are(
     for text in ("[MASK]", "[/b]"):
         assert status("explain", text, "--model", model) == 0
         assert columns_shown(capsys)[0] == text
+
+
+def test_a_gazetteer_in_place_of_the_models_own(
+    model: str, tiny_encoder: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = Gazetteer.from_mentions({"北京": [LABEL]})
+    config = DecoupledConfig(
+        encoder=load_encoder_config(tiny_encoder).to_dict(),
+        labels=["O", LABEL],
+        gazetteer_labels=list(own.labels),
+    )
+    network = DecoupledModel.from_encoders(config, load_encoder(tiny_encoder), None)
+    with torch.no_grad():  # only what the gazetteer says counts
+        network.global_classifier.weight.zero_()
+        network.global_classifier.bias.copy_(torch.tensor([0.0, -3.0]))
+        network.gazetteer_classifier.weight.copy_(torch.tensor([[0.0], [6.0]]))
+    generator = NGrams(max_units=2)
+    ner = DecoupledNER(network, load_tokenizer(tiny_encoder), generator, own, device="cpu")
+    reading = str(ner.save_pretrained(tmp_path / "reading"))
+    newer = tmp_path / "newer.tsv"
+    newer.write_text(f"上海\t{LABEL}\n", encoding="utf-8")
+
+    arguments = ("predict", "--text", "北京上海", "--model", reading)
+    found = []
+    for further in ((), ("--gazetteer", str(newer))):
+        assert status(*arguments, *further) == 0
+        found.append(json.loads(capsys.readouterr().out)["entities"])
+    assert [[e["text"] for e in entities] for entities in found] == [["北京"], ["上海"]]
+
+    explain = ("explain", "北京", "--model", reading)
+    assert status(*explain, "--json") == 0
+    knows = {c["text"]: c["known"] for c in json.loads(capsys.readouterr().out)}
+    assert knows == {"北": {}, "京": {}, "北京": {LABEL: 1.0}}
+    assert status(*explain) == 0
+    assert f"{LABEL} 1.00" in columns_shown(capsys)[6]
+    write_jsonl([Sentence("上海", (entity_at("上海", 0, 2, LABEL),))], tmp_path / "test.jsonl")
+    evaluate = ("evaluate", reading, "--dataset", str(tmp_path), "--bootstrap", "0", "--json")
+    for further, recall in (((), 0.0), (("--gazetteer", str(newer)), 1.0)):
+        assert status(*evaluate, *further) == 0
+        assert json.loads(capsys.readouterr().out)["overall"]["recall"] == recall
+    assert status("predict", "--text", "北", "--model", model, "--gazetteer", str(newer)) == 2
+    assert "this model was trained without a gazetteer" in capsys.readouterr().err

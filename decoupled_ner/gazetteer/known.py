@@ -21,6 +21,11 @@ class KnownTypes:
 
     def __call__(self, mention: str) -> list[float]:
         """One number in [0, 1] for each of ``labels``; all are 0 where it is not known."""
+        shares = self.shares(mention)
+        return [shares.get(label, 0.0) for label in self.labels]
+
+    def shares(self, mention: str) -> dict[str, float]:
+        """The share of each type that it has, largest first; {} where it is not known."""
         types = self.gazetteer.types(mention)
         total = sum(types.values())
-        return [types[label] / total if label in types else 0.0 for label in self.labels]
+        return {label: weight / total for label, weight in types.items()}

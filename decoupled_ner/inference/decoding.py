@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from decoupled_ner.candidates.overlap import resolve
+from decoupled_ner.gazetteer import KnownTypes
 from decoupled_ner.models.decoupled import DecoupledConfig
 from decoupled_ner.types import Candidate, Entity
 
@@ -17,7 +18,9 @@ from decoupled_ner.types import Candidate, Entity
 class ScoredCandidate:
     """A candidate with what each classifier says of it: label → probability, ``O`` included.
 
-    ``label`` is the global classifier's choice; ``global_`` has the outside bias in it.
+    ``known``: type → share of the mention's weight, by the gazetteer that the model reads; empty
+    where there is none or it has no such mention. ``label`` is the global classifier's choice;
+    ``global_`` has the outside bias in it.
     """
 
     start: int
@@ -28,6 +31,7 @@ class ScoredCandidate:
     global_: dict[str, float]
     mention: dict[str, float]
     context: dict[str, float]
+    known: dict[str, float]
 
 
 def probabilities(logits: Tensor, outside_bias: float) -> Tensor:
@@ -55,9 +59,13 @@ def decode(
 
 
 def explanations(
-    text: str, candidates: Sequence[Candidate], logits: Tensor, config: DecoupledConfig
+    text: str,
+    candidates: Sequence[Candidate],
+    logits: Tensor,
+    config: DecoupledConfig,
+    known: KnownTypes | None,
 ) -> list[ScoredCandidate]:
-    """Every candidate with its three distributions."""
+    """Every candidate with its three distributions and what a gazetteer says of it."""
     explained = []
     for candidate, three in zip(
         candidates, probabilities(logits, config.outside_bias), strict=True
@@ -65,16 +73,18 @@ def explanations(
         global_, mention, context = (
             dict(zip(config.labels, row, strict=True)) for row in three.tolist()
         )
+        mention_text = text[candidate.start : candidate.end]
         explained.append(
             ScoredCandidate(
                 start=candidate.start,
                 end=candidate.end,
-                text=text[candidate.start : candidate.end],
+                text=mention_text,
                 label=config.labels[int(torch.argmax(three[0]))],
                 sources=candidate.sources,
                 global_=global_,
                 mention=mention,
                 context=context,
+                known=known.shares(mention_text) if known else {},
             )
         )
     return explained

@@ -22,12 +22,13 @@ def load_model(
     device: str = "auto",
     dtype: DType = "float32",
     overlap: str | None = None,
+    gazetteer: str | Path | None = None,
 ) -> Recognizer:
     """A decoupled model or a tagger, by directory or hub id; by default the one trained last.
 
     Args:
-        device, dtype, overlap: as `DecoupledNER.from_pretrained` takes them; a tagger, whose
-            entities never overlap, takes no ``overlap``.
+        device, dtype, overlap, gazetteer: as `DecoupledNER.from_pretrained` takes them; a tagger,
+            whose entities never overlap and which reads no gazetteer, takes neither of these two.
 
     Raises:
         InputError: there is none, it is neither, or an argument doesn't fit it.
@@ -40,12 +41,16 @@ def load_model(
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{directory / 'config.json'}: no configuration of a model") from error
     if kind == DecoupledConfig.model_type:
-        return DecoupledNER.from_pretrained(directory, device=device, dtype=dtype, overlap=overlap)
+        return DecoupledNER.from_pretrained(
+            directory, device=device, dtype=dtype, overlap=overlap, gazetteer=gazetteer
+        )
     if kind == TaggerConfig.model_type:
         if overlap is not None:
             raise InputError(
                 f"{directory}: a tagger's entities never overlap, so it has no overlap policy;"
                 f" leave out {overlap!r}"
             )
+        if gazetteer is not None:
+            raise InputError(f"{directory}: a tagger reads no gazetteer; leave out {gazetteer!r}")
         return Tagger.from_pretrained(directory, device=device, dtype=dtype)
     raise InputError(f"{directory}: a model of type {kind!r} finds no entities; give a trained one")

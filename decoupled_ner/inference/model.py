@@ -60,8 +60,9 @@ class DecoupledNER(Recognizer):
         self.tokenizer = tokenizer
         self.generator = with_own_proposer(Union.of(generator), self.model, tokenizer)
         self.gazetteer = gazetteer
+        self._known = self._known_types()
         self._scorer = RegionScorer(
-            self.model, tokenizer, self._known_types(), autocast=autocast_dtype(dtype)
+            self.model, tokenizer, self._known, autocast=autocast_dtype(dtype)
         )
 
     def _known_types(self) -> KnownTypes | None:
@@ -149,9 +150,10 @@ class DecoupledNER(Recognizer):
         return entities, candidates
 
     def explain(self, sentence: str) -> list[ScoredCandidate]:
-        """Every candidate of a sentence: what the three classifiers say and who proposed it."""
+        """Every candidate of a sentence: what the three classifiers and a gazetteer that the model
+        reads say, and who proposed it."""
         (candidates,), (logits,) = self._scored([sentence])
-        return explanations(sentence, candidates, logits, self.config)
+        return explanations(sentence, candidates, logits, self.config, self._known)
 
     def _scored(self, sentences: Sequence[str]) -> tuple[list[list[Candidate]], list[Tensor]]:
         candidates = self.generator.candidates_batch(sentences)

@@ -15,5 +15,6 @@ def test_shares_of_weight_by_type() -> None:
     assert known.labels == ("GPE", "O", "ORG")
     assert known("东盟") == [0.25, 0.0, 0.75]
     assert known("投资") == [0.0, 1.0, 0.0]
+    assert known.shares("东盟") == {"ORG": 0.75, "GPE": 0.25} and known.shares("东") == {}
     assert known("东") == known("") == [0.0, 0.0, 0.0]
     assert KnownTypes(gazetteer, ["PER", "ORG"])("东盟") == [0.0, 0.75]
