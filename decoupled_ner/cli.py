@@ -134,10 +134,13 @@ def candidates_report(
     """Recall, candidates a sentence, F1 ceiling and cost of each generator and of all."""
     from decoupled_ner.candidates.report import candidate_report
     from decoupled_ner.data.catalog import load_dataset
+    from decoupled_ner.data.files import make_room
     from decoupled_ner.data.recipes import recipe_candidates
     from decoupled_ner.inference.budget_curve import add_curve, render_report
     from decoupled_ner.locations import dataset_recipe, find_recipe
 
+    if curve is not None:
+        make_room(curve)
     if model:
         sentences, union = load_dataset(dataset).split(split), load_decoupled(model).generator
     else:

@@ -45,11 +45,13 @@ def augment(
     from decoupled_ner.data.augment import AugmentSettings
     from decoupled_ner.data.augment import augment as augmented
     from decoupled_ner.data.catalog import load_dataset
+    from decoupled_ner.data.files import make_room
     from decoupled_ner.data.jsonl import write_jsonl
     from decoupled_ner.progress import progress_bar
 
     if output.suffixes[-1:] != [".jsonl"]:
         raise InputError(f"--output {output}: name it .jsonl, which says its format")
+    make_room(output)
     settings = AugmentSettings(
         copies, share, top_k, temperature, keep_length, segmenter, segmenter_model, seed
     )

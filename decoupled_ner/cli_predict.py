@@ -135,10 +135,13 @@ def evaluate(
 ) -> None:
     """Score a model on a data set: by type, by kind of error, seen and unseen mentions."""
     from decoupled_ner.data.catalog import load_dataset
+    from decoupled_ner.data.files import make_room
     from decoupled_ner.inference.evaluate import render
     from decoupled_ner.inference.html import write_report
     from decoupled_ner.inference.measure import measure
 
+    if html is not None:
+        make_room(html)
     recognizer, data = _load_model(model, dtype, overlap, gazetteer), load_dataset(dataset)
     evaluation, seconds = measure(recognizer, data, split, bootstrap=bootstrap)
     facts = {"model": model, "dataset": data.name, "split": split}

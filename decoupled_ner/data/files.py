@@ -100,6 +100,16 @@ def told_of_writing(path: Path) -> Iterator[None]:
         raise InputError(f"{path}: can't be written ({error.strerror})") from error
 
 
+def make_room(path: Path) -> None:
+    """Make the folder that a file is to lie in: before long work that ends with writing it.
+
+    Raises:
+        InputError: it can't be made.
+    """
+    with told_of_writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+
+
 def write_lines(lines: Iterable[str], path: Path) -> None:
     """Write lines beside ``path``, then rename; packed when the name ends in .xz or .gz.
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from command import status
 from transformers import BertConfig, BertForMaskedLM
 
 from decoupled_ner.candidates.words import segmenter_named
@@ -134,3 +135,12 @@ def test_mistakes_are_told(sentences: list[Sentence], tiny_encoder: str) -> None
         AugmentSettings(share=1)
     with pytest.raises(InputError, match="no segmenter 'none'"):
         next(augment(sentences, "zh-small", AugmentSettings(segmenter="none")))
+
+
+def test_the_command_makes_the_folder_before_it_begins(masked_lm: str, tmp_path: Path) -> None:
+    output = tmp_path / "new" / "more.jsonl"
+    given = ("augment", "--dataset", "demo", "--train-sentences", "3", "--encoder", masked_lm)
+    assert status(*given, "--output", str(output)) == 0
+    assert len(output.read_text(encoding="utf-8").splitlines()) == 6
+    (tmp_path / "file").touch()
+    assert status(*given, "--output", str(tmp_path / "file" / "more.jsonl")) == 2
