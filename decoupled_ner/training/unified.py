@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from decoupled_ner.data.pairs import PairBatch
+from decoupled_ner.gazetteer import KnownTypes
 from decoupled_ner.inference.compute import DType
 from decoupled_ner.inference.decoding import decode
 from decoupled_ner.inference.model import DecoupledNER
@@ -115,6 +116,7 @@ class UnifiedTraining(EncoderTraining):
         self.register_buffer("f1_before", torch.tensor(1.0))
         self.joint = proposer if proposer and proposer.gamma else None
         self.class_weights: Tensor | None = None
+        self._known: KnownTypes | None = None
         # A classifier whose loss has no weight stays as it was, weight decay included.
         self.model.mention_classifier.requires_grad_(alpha > 0)
         self.model.context_classifier.requires_grad_(beta > 0)
@@ -130,8 +132,9 @@ class UnifiedTraining(EncoderTraining):
         assert isinstance(data, UnifiedData)
         data.require_entities()
         data.try_generators()
-        if data.gazetteer is not None:
-            self.model.read_gazetteer(data.gazetteer.labels)
+        self._known = data.known_types()
+        if self._known is not None:
+            self.model.read_gazetteer(self._known.labels)
         if self.joint is None:
             return
         if not data.validates:
@@ -190,7 +193,7 @@ class UnifiedTraining(EncoderTraining):
 
     @property
     def _gazetteer_digest(self) -> str | None:
-        return None if self.data.gazetteer is None else self.data.gazetteer.digest
+        return None if self._known is None else self._known.gazetteer.digest
 
     def size_of(self, batch: PairBatch) -> tuple[int, Tensor]:
         tokens = batch.mention_mask.sum() + batch.context_mask.sum()
@@ -213,7 +216,7 @@ class UnifiedTraining(EncoderTraining):
     def on_validation_epoch_start(self) -> None:
         self._set_bias()
         self.model.config.outside_bias = self.outside_bias.item()
-        self._scorer = RegionScorer(self.model, self.tokenizer, self.data.known_types())
+        self._scorer = RegionScorer(self.model, self.tokenizer, self._known)
         self._own = self._propose_on_dev()
 
     def on_validation_epoch_end(self) -> None:
@@ -253,7 +256,7 @@ class UnifiedTraining(EncoderTraining):
             self.model,
             self.tokenizer,
             self.data.candidates,
-            self.data.gazetteer,
+            None if self._known is None else self._known.gazetteer,
             device=str(self.device),
             dtype=dtype,
         )
@@ -263,7 +266,7 @@ class UnifiedTraining(EncoderTraining):
             "pairs_per_epoch": self.data.items_per_epoch(),
             "outside_bias": self.outside_bias.item(),
         }
-        if self.data.gazetteer is not None:
+        if self._known is not None:
             facts["gazetteer_digest"] = self._gazetteer_digest
         if self.joint:
             facts["lost_training_entities"] = self.data.lost_entities
