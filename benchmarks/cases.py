@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from results import write_result
+from results import named_model, write_result
 
 from decoupled_ner import DecoupledNER, load_model
 from decoupled_ner.inference.recognizer import Recognizer
@@ -46,9 +46,7 @@ def main() -> None:
     try:
         models = {}
         for given in options.models:
-            name, _, folder = given.partition("=")
-            if not (name and folder):
-                raise InputError(f"{given!r} is not NAME=MODEL: name the folder of a model")
+            name, folder = named_model(given)
             models[name] = load_model(folder)
         rows = [row(name, model, case) for case in CASES for name, model in models.items()]
     except InputError as error:

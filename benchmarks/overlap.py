@@ -11,7 +11,7 @@ import argparse
 import sys
 from statistics import mean
 
-from results import write_result
+from results import named_model, write_result
 
 from decoupled_ner import DecoupledNER
 from decoupled_ner.data.catalog import load_dataset
@@ -37,9 +37,7 @@ def main() -> None:
         data = load_dataset(options.dataset)
         rows = []
         for given in options.models:
-            name, _, folders = given.partition("=")
-            if not (name and folders):
-                raise InputError(f"{given!r} is not NAME=MODEL: name the folder of a model")
+            name, folders = named_model(given)
             cells: list[str | float] = [name, len(folders.split(","))]
             for policy in POLICIES:
                 scores = []

@@ -8,6 +8,7 @@ from typing import Any
 
 from decoupled_ner.comparison import results
 from decoupled_ner.comparison.results import Kind
+from decoupled_ner.types import InputError
 
 RESULTS = Path(__file__).with_name("results")
 
@@ -15,3 +16,15 @@ RESULTS = Path(__file__).with_name("results")
 def write_result(kind: Kind, record: Mapping[str, Any]) -> Path:
     """Write a result among the others; see `decoupled_ner.comparison.results`."""
     return results.write_result(kind, record, RESULTS)
+
+
+def named_model(given: str) -> tuple[str, str]:
+    """The two parts of an argument ``NAME=MODEL``.
+
+    Raises:
+        InputError: it has not both.
+    """
+    name, _, model = given.partition("=")
+    if not (name and model):
+        raise InputError(f"{given!r} is not NAME=MODEL: name the folder of a model")
+    return name, model

@@ -207,10 +207,9 @@ def _write(
     output: Path,
 ) -> Comparison:
     """The files of the runs that have ended, in the order of the plans."""
-    names = [planned.name for planned in plans if planned.name in ended]
-    failures = [failure for name in names if (failure := ended[name])]
-    finished = [planned for planned in plans if ended.get(planned.name, True) is None]
-    results = tuple(_result(experiment, planned) for planned in finished)
+    done = [planned for planned in plans if planned.name in ended]
+    failures = [failure for planned in done if (failure := ended[planned.name])]
+    results = tuple(_result(experiment, p) for p in done if ended[p.name] is None)
     parts = [f"# {experiment.name}"]
     if results:
         parts.append(score_table(results))
