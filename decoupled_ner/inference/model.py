@@ -39,6 +39,9 @@ class DecoupledNER(Recognizer):
         device: ``cpu``, ``cuda``, ``cuda:1`` …; ``auto`` takes a GPU where there is one.
         dtype: to compute in; ``bfloat16`` is two to three times as fast on a CPU that has it, with
             scores that differ in the third decimal.
+        prune: read contexts only of mentions that one can make an entity, as far as `calibrate` has
+            seen contexts reach; three to five times as fast, and the same entities but for one in
+            thousands.
 
     Example:
         >>> ner = DecoupledNER.from_pretrained("runs/unify/demo/zh-small/seed-1/model")
@@ -55,11 +58,13 @@ class DecoupledNER(Recognizer):
         *,
         device: str = "auto",
         dtype: DType = "float32",
+        prune: bool = True,
     ) -> None:
         self.model = ready(model, device)
         self.tokenizer = tokenizer
         self.generator = with_own_proposer(Union.of(generator), self.model, tokenizer)
         self.gazetteer = gazetteer
+        self.prune = prune
         self._known = self._known_types()
         self._scorer = RegionScorer(
             self.model, tokenizer, self._known, autocast=autocast_dtype(dtype)
@@ -91,6 +96,7 @@ class DecoupledNER(Recognizer):
         dtype: DType = "float32",
         overlap: str | None = None,
         gazetteer: str | Path | None = None,
+        prune: bool = True,
     ) -> Self:
         """Load what :meth:`save_pretrained` wrote, from a directory or a hub id.
 
@@ -99,6 +105,7 @@ class DecoupledNER(Recognizer):
                 (see `candidates.resolve`); None for the policy that was saved with the model.
             gazetteer: a compiled folder or dictionary file for a model that reads a gazetteer, in
                 place of the one that was saved with it, e.g. with entries that are new since.
+            prune: as above; False reads the context of every candidate.
 
         Raises:
             InputError: there is no such model, what lies there is no decoupled model, there is
@@ -123,7 +130,15 @@ class DecoupledNER(Recognizer):
             load_gazetteer(gazetteer) if gazetteer is not None else None,
             device=device,
             dtype=dtype,
+            prune=prune,
         )
+
+    def calibrate(self, sentences: Sequence[str]) -> None:
+        """Measure how far contexts reach, for ``prune``, on some hundred sentences of the kind that
+        the model is for. Training does so; what was measured is saved with the model."""
+        candidates = self.generator.candidates_batch(sentences)
+        regions = [[candidate.region for candidate in found] for found in candidates]
+        self.config.context_reach = self._scorer.context_reach(sentences, regions)
 
     def save_pretrained(self, directory: str | Path) -> Path:
         """Write weights (safetensors), configuration, tokenizer and gazetteers. What was there is
@@ -142,7 +157,7 @@ class DecoupledNER(Recognizer):
     def recognize(
         self, sentences: Sequence[str]
     ) -> tuple[list[list[Entity]], list[list[Candidate]]]:
-        candidates, logits = self._scored(sentences)
+        candidates, logits = self._scored(sentences, prune=self.prune)
         entities = [
             decode(text, proposed, scores, self.config)
             for text, proposed, scores in zip(sentences, candidates, logits, strict=True)
@@ -155,10 +170,12 @@ class DecoupledNER(Recognizer):
         (candidates,), (logits,) = self._scored([sentence])
         return explanations(sentence, candidates, logits, self.config, self._known)
 
-    def _scored(self, sentences: Sequence[str]) -> tuple[list[list[Candidate]], list[Tensor]]:
+    def _scored(
+        self, sentences: Sequence[str], prune: bool = False
+    ) -> tuple[list[list[Candidate]], list[Tensor]]:
         candidates = self.generator.candidates_batch(sentences)
         regions = [[candidate.region for candidate in proposed] for proposed in candidates]
-        return candidates, self._scorer.score(sentences, regions)
+        return candidates, self._scorer.score(sentences, regions, prune=prune)
 
 
 def default_model() -> Path:

@@ -1,7 +1,8 @@
 """The fast engine: logits of many regions of many texts.
 
 Each text is tokenised once, contexts are batched by length, and a mention's hidden state is kept:
-mentions repeat across texts, and ``h_m`` depends on nothing but the mention's tokens.
+mentions repeat across texts, and ``h_m`` depends on nothing but the mention's tokens. A context is
+read only where it can matter: most candidates are no entity in any context.
 """
 
 from __future__ import annotations
@@ -23,6 +24,10 @@ from decoupled_ner.types import Region
 #: Tokens a batch pads to at most: a few hundred contexts of a sentence's length.
 TOKENS_PER_BATCH = 8192
 MENTION_CACHE_SIZE = 50_000
+_MENTIONS_PER_BATCH = 4096
+
+#: Logits that a context is taken to reach beyond the furthest that was seen.
+REACH_MARGIN = 0.5
 
 
 class RegionScorer:
@@ -56,16 +61,73 @@ class RegionScorer:
         self._mentions = _LRU(mention_cache_size)
 
     @torch.inference_mode()
-    def score(self, texts: Sequence[str], regions: Sequence[Sequence[Region]]) -> list[Tensor]:
+    def score(
+        self, texts: Sequence[str], regions: Sequence[Sequence[Region]], *, prune: bool = False
+    ) -> list[Tensor]:
         """One tensor a text: logits (R, 3, L) in float32 on the CPU, in the order of its regions;
-        the three are the global, the mention and the context classifier."""
-        pairs = [
+        the three are the global, the mention and the context classifier.
+
+        Args:
+            prune: don't read the contexts of regions whose mentions are further behind ``O`` than
+                contexts reach (``DecoupledConfig.context_reach``). Their logits are what no context
+                is taken to surpass, by which they are ``O``, and NaN for the two other classifiers.
+        """
+        pairs = self._pairs(texts, regions)
+        logits = self._pruned(pairs) if prune and self.model.config.context_reach else None
+        counts = [len(wanted) for wanted in regions]
+        return list(torch.split(self._logits(pairs) if logits is None else logits, counts))
+
+    @torch.inference_mode()
+    def context_reach(
+        self, texts: Sequence[str], regions: Sequence[Sequence[Region]]
+    ) -> list[float]:
+        """How far the contexts of these regions raise the global logit of each label (L numbers)
+        against that of ``O``, at most; empty where that can't be told apart from the mentions'
+        share (`DecoupledModel.classify_mentions`), or there is no region."""
+        pairs = self._pairs(texts, regions)
+        mentions = self._of_mentions(pairs)
+        if mentions is None or not pairs:
+            return []
+        contexts = self._logits(pairs)[:, 0] - mentions
+        return (contexts - contexts[:, :1]).amax(0).tolist()
+
+    def _pairs(self, texts: Sequence[str], regions: Sequence[Sequence[Region]]) -> list[Pair]:
+        return [
             self.pairs.encode(tokens, region)
             for tokens, wanted in zip(self.pairs.tokenize_batch(texts), regions, strict=True)
             for region in wanted
         ]
-        counts = [len(wanted) for wanted in regions]
-        return list(torch.split(self._logits(pairs), counts))
+
+    def _pruned(self, pairs: Sequence[Pair]) -> Tensor | None:
+        """``_logits`` as `score` gives them with ``prune``; None where that is not possible."""
+        mentions = self._of_mentions(pairs)
+        if mentions is None:
+            return None
+        config = self.model.config
+        reach = torch.tensor(config.context_reach) + REACH_MARGIN
+        reach[0] = 0
+        furthest = mentions + reach
+        open_ = (furthest[:, 1:] > furthest[:, :1] + config.outside_bias).any(1)
+        logits = torch.full((len(pairs), 3, len(config.labels)), torch.nan)
+        logits[:, 0] = furthest
+        logits[open_] = self._logits([pairs[i] for i in open_.nonzero().flatten().tolist()])
+        return logits
+
+    def _of_mentions(self, pairs: Sequence[Pair]) -> Tensor | None:
+        """The mentions' share of the global logits, (R, L) in float32 on the CPU; None where they
+        have none."""
+        logits = torch.empty(len(pairs), len(self.model.config.labels))
+        states = self._mention_states({tuple(pair.mention) for pair in pairs})
+        for first in range(0, len(pairs), _MENTIONS_PER_BATCH):
+            batch = pairs[first : first + _MENTIONS_PER_BATCH]
+            h_m = torch.stack([states[tuple(pair.mention)] for pair in batch])
+            known = torch.tensor([pair.known for pair in batch], device=self.model.device)
+            with precision(self.model, self._autocast):
+                share = self.model.classify_mentions(h_m, known)
+            if share is None:
+                return None
+            logits[first : first + len(batch)] = share.cpu()
+        return logits
 
     def _logits(self, pairs: Sequence[Pair]) -> Tensor:
         labels = len(self.model.config.labels)

@@ -35,6 +35,9 @@ class DecoupledConfig(PreTrainedConfig):
             middle, longer contexts become a window around the mention.
         outside_bias: added to the global logit of ``O`` at prediction: corrects for training on
             fewer negatives than prediction meets.
+        context_reach: a number a label: how far contexts have been seen to raise its global logit
+            against that of ``O`` (0 for ``O`` itself). Contexts of mentions that are further behind
+            need not be read at prediction; empty where nothing is known, and all are read.
         overlap: how overlapping predictions are resolved (``candidates.overlap``).
         candidates: configuration of the candidate generators, as ``candidates`` writes it.
         gazetteer_labels: the types of a gazetteer that the global classifier reads of the mention
@@ -57,6 +60,7 @@ class DecoupledConfig(PreTrainedConfig):
     max_mention_tokens: int = 32
     max_context_tokens: int = 128
     outside_bias: float = 0.0
+    context_reach: list[float] = field(default_factory=list)
     overlap: str = "best"
     candidates: dict[str, Any] | None = None
     gazetteer_labels: list[str] = field(default_factory=list)
@@ -193,6 +197,19 @@ class DecoupledModel(PreTrainedModel):
             context_logits=self.context_classifier(h_c).float(),
         )
 
+    def classify_mentions(self, h_m: Tensor, known: Tensor | None = None) -> Tensor | None:
+        """The part of the global logits, (B, L), that mentions alone give, what a gazetteer says of
+        them included; their contexts add the rest. None for a classifier with a hidden layer, which
+        has no such parts."""
+        if not isinstance(self.global_classifier, nn.Linear):
+            return None
+        weight = self.global_classifier.weight[:, : h_m.shape[1]]
+        logits = F.linear(h_m, weight, self.global_classifier.bias).float()
+        if self.gazetteer_classifier is not None:
+            assert known is not None, "this model reads a gazetteer"
+            logits = logits + self.gazetteer_classifier(known).float()
+        return logits
+
     def forward(
         self,
         mention_ids: Tensor,
@@ -221,6 +238,9 @@ def _check(config: DecoupledConfig) -> None:
     for name in ("alpha", "beta", "dropout"):
         if not 0 <= getattr(config, name) <= 1:
             raise InputError(f"{name}={getattr(config, name)} must be in [0, 1]")
+    labels = len(config.labels)
+    if len(config.context_reach) not in (0, labels):
+        raise InputError(f"context_reach must have a number for each of {labels} labels")
     # [CLS] and [SEP], with a token between them; a context has its [MASK] too.
     if config.max_mention_tokens < 3 or config.max_context_tokens < 4:
         raise InputError(

@@ -34,6 +34,9 @@ from decoupled_ner.types import Entity, InputError
 #: Peak rate of the weights that what a gazetteer says has: a few numbers that begin at 0.
 GAZETTEER_LR = 3e-2
 
+#: How many training sentences tell how far contexts reach, at most.
+CALIBRATION_SENTENCES = 300
+
 ClassWeights = Literal["none", "balanced"]
 
 
@@ -252,7 +255,7 @@ class UnifiedTraining(EncoderTraining):
     def recognizer(self, dtype: DType = "float32") -> DecoupledNER:
         self.model.config.outside_bias = self.outside_bias.item()
         self._propose_on_dev()  # for the thresholds of these very weights
-        return DecoupledNER(
+        ner = DecoupledNER(
             self.model,
             self.tokenizer,
             self.data.candidates,
@@ -260,6 +263,9 @@ class UnifiedTraining(EncoderTraining):
             device=str(self.device),
             dtype=dtype,
         )
+        texts = [sentence.text for sentence in self.data.training_sentences]
+        ner.calibrate(texts[:: math.ceil(len(texts) / CALIBRATION_SENTENCES)])
+        return ner
 
     def facts(self) -> dict[str, Any]:
         facts: dict[str, Any] = {

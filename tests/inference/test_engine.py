@@ -134,6 +134,81 @@ def test_mention_cache_changes_nothing(ner: DecoupledNER):
             torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
 
 
+def contexts_read(ner: DecoupledNER) -> tuple[list[list[Entity]], int]:
+    """The entities of TEXTS, and how many contexts were read for them."""
+    rows = []
+    network = ner.model.context_encoder or ner.model.mention_encoder
+    hook = network.register_forward_hook(
+        lambda _, args, kwargs, output: rows.append(len(args[0])), with_kwargs=True
+    )
+    ner._scorer._mention_states({tuple(p.mention) for p in ner._scorer._pairs(TEXTS, regions(ner))})
+    mentions = sum(rows)  # read once and kept
+    found = ner.predict_batch(TEXTS)
+    hook.remove()
+    return found, sum(rows) - mentions
+
+
+def regions(ner: DecoupledNER) -> list[list[Region]]:
+    return [[c.region for c in found] for found in ner.generator.candidates_batch(TEXTS)]
+
+
+def test_contexts_that_cannot_matter_are_not_read(tiny_encoder: str, tmp_path: Path) -> None:
+    ner = recognizer(tiny_encoder, outside_bias=2.0)
+    with torch.no_grad():  # mentions decide more than contexts
+        ner.model.global_classifier.weight[:, ner.model.mention_encoder.config.hidden_size :] /= 16
+    candidates = sum(map(len, regions(ner)))
+    before, read = contexts_read(ner)
+    assert any(before) and read == candidates
+
+    ner.calibrate(TEXTS)
+    reach = ner.config.context_reach
+    assert len(reach) == 4 and reach[0] == 0 and max(reach) > 0
+    after, read = contexts_read(ner)
+    assert all(close(a, b) for a, b in zip(after, before, strict=True))
+    assert 0 < read < candidates / 2
+    assert len(ner.explain(TEXTS[0])) == len(ner.generator.candidates(TEXTS[0]))
+    assert all(abs(sum(c.context.values()) - 1) < 1e-4 for c in ner.explain(TEXTS[0]))
+
+    saved = ner.save_pretrained(tmp_path / "model")
+    loaded = DecoupledNER.from_pretrained(saved, device="cpu")
+    assert loaded.config.context_reach == reach and contexts_read(loaded)[1] == read
+    loaded.config.outside_bias = -100.0  # then every mention may be one
+    assert contexts_read(loaded)[1] == candidates
+    thorough = DecoupledNER.from_pretrained(saved, device="cpu", prune=False)
+    found, read = contexts_read(thorough)
+    assert read == candidates
+    assert all(close(a, b) for a, b in zip(found, before, strict=True))
+
+    ner.config.context_reach = [0.0, -50.0, -50.0, -50.0]  # it is this that decides
+    assert contexts_read(ner) == ([[] for _ in TEXTS], 0)
+
+
+def test_a_hidden_layer_leaves_nothing_to_prune(tiny_encoder: str) -> None:
+    ner = DecoupledNER(
+        DecoupledModel(
+            DecoupledConfig(
+                encoder=load_encoder_config(tiny_encoder).to_dict(),
+                labels=["O", "PER"],
+                head_hidden_size=8,
+            )
+        ),
+        load_tokenizer(tiny_encoder),
+        NGrams(max_length=2),
+        device="cpu",
+    )
+    ner.calibrate(TEXTS)
+    assert ner.config.context_reach == []
+    assert contexts_read(ner)[1] == sum(map(len, regions(ner)))
+    with pytest.raises(InputError, match="a number for each of 2 labels"):
+        DecoupledModel(
+            DecoupledConfig(
+                encoder=load_encoder_config(tiny_encoder).to_dict(),
+                labels=["O", "PER"],
+                context_reach=[0.0],
+            )
+        )
+
+
 def test_batch_neighbours_change_nothing(ner: DecoupledNER):
     alone = [ner.predict_regions(text) for text in TEXTS]
     assert all(

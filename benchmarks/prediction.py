@@ -1,0 +1,141 @@
+"""What prediction costs: ``python benchmarks/prediction.py DATASET NAME=MODEL …``, in one run.
+
+MODEL is the folder of a decoupled model or a tagger. Each predicts the test split ``--rounds``
+times, loaded anew, after a few sentences of train; the fastest counts. Decoupled models do so
+twice: reading the contexts that can matter, as they do by default, and reading all. One that was
+trained before there was `DecoupledNER.calibrate` is calibrated on training sentences first.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+
+import torch
+from results import named_model, write_result
+
+from decoupled_ner import DecoupledNER
+from decoupled_ner.data.catalog import Dataset, load_dataset
+from decoupled_ner.inference.load import load_model
+from decoupled_ner.inference.recognizer import Recognizer
+from decoupled_ner.types import Entity, InputError
+
+COLUMNS = [
+    "system",
+    "ms a sentence",
+    "against the first",
+    "candidates a sentence",
+    "contexts read a sentence",
+    "times as fast as reading all",
+    "entities found",
+    "entities that differ",
+]
+NOTE = (
+    "Test split, candidates included, nothing else on the machine. Against the first: time as a"
+    " multiple of the first system's. Entities that differ: found by one of the two ways alone."
+)
+CALIBRATION, WARM_UP = 300, 16
+
+
+def main() -> None:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("dataset")
+    parser.add_argument("models", nargs="+", metavar="NAME=MODEL")
+    parser.add_argument("--dtype", default="bfloat16")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--limit", type=int, help="so many sentences of test")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    try:
+        data = load_dataset(options.dataset)
+        models = [named_model(given) for given in options.models]
+        rows = measured(data, models, options)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    names = ("dtype", "threads", "rounds", "limit")
+    settings = {name: getattr(options, name) for name in names} | {"dataset": data.name}
+    result = {"experiment": f"prediction-{data.name}", "columns": COLUMNS, "rows": rows}
+    print(write_result("table", {**result, "note": NOTE, "settings": settings}))
+
+
+def measured(
+    data: Dataset, models: Sequence[tuple[str, str]], options: argparse.Namespace
+) -> list[list[str | float]]:
+    """A row a model, in milliseconds of the fastest round."""
+    texts = [sentence.text for sentence in data.split("test")[: options.limit]]
+    rows: list[list[str | float]] = []
+    for name, folder in models:
+        pruned = [once(folder, data, texts, options.dtype) for _ in range(options.rounds)]
+        seconds, found, candidates, read = min(pruned, key=lambda run: run[0])
+        first = rows[0][1] if rows else 1000 * seconds / len(texts)
+        assert isinstance(first, float)
+        cost = 1000 * seconds / len(texts)
+        row: list[str | float] = [name, cost, cost / first]
+        if candidates:
+            full = [
+                once(folder, data, texts, options.dtype, prune=False) for _ in range(options.rounds)
+            ]
+            slow, all_found, _, _ = min(full, key=lambda run: run[0])
+            differ = sum(
+                len(set(map(place, a)) ^ set(map(place, b)))
+                for a, b in zip(found, all_found, strict=True)
+            )
+            row += [candidates, read, slow / seconds, sum(map(len, found)), differ]
+        else:
+            row += ["–", "–", "–", sum(map(len, found)), "–"]
+        rows.append(row)
+        print(*row, sep="\t", file=sys.stderr)
+    return rows
+
+
+def once(
+    folder: str, data: Dataset, texts: Sequence[str], dtype: str, *, prune: bool = True
+) -> tuple[float, list[list[Entity]], float, float]:
+    """Seconds, entities, and how many candidates and contexts a sentence had."""
+    recognizer = load_model(folder, dtype=dtype)  # type: ignore[arg-type]
+    train = [sentence.text for sentence in data.split("train")]
+    rows: list[int] = []
+    if isinstance(recognizer, DecoupledNER):
+        recognizer.prune = prune
+        if prune and not recognizer.config.context_reach:
+            recognizer.calibrate(train[:: max(1, len(train) // CALIBRATION)])
+            reach = recognizer.config.context_reach
+            recognizer = DecoupledNER.from_pretrained(folder, dtype=dtype)  # type: ignore[arg-type]
+            recognizer.config.context_reach = reach
+        read = recognizer.model.encode_contexts
+
+        def counting(ids: torch.Tensor, *others: torch.Tensor) -> torch.Tensor:
+            rows.append(len(ids))
+            return read(ids, *others)
+
+        recognizer.model.encode_contexts = counting  # type: ignore
+    recognizer.recognize(train[:WARM_UP])
+    rows.clear()
+    started = time.perf_counter()
+    found, candidates = recognized(recognizer, texts)
+    seconds = time.perf_counter() - started
+    return seconds, found, candidates / len(texts), sum(rows) / len(texts)
+
+
+def recognized(recognizer: Recognizer, texts: Sequence[str]) -> tuple[list[list[Entity]], int]:
+    """Entities by sentence, and the number of candidates, in batches as ``predict`` makes them."""
+    entities: list[list[Entity]] = []
+    count = 0
+    for first in range(0, len(texts), 64):
+        found, candidates = recognizer.recognize(texts[first : first + 64])
+        entities += found
+        count += sum(map(len, candidates or []))
+    return entities, count
+
+
+def place(entity: Entity) -> tuple[int, int, str]:
+    return entity.start, entity.end, entity.label
+
+
+if __name__ == "__main__":
+    main()
