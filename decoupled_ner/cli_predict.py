@@ -95,7 +95,7 @@ def explain(
     as_json: AsJson = False,
 ) -> None:
     """Show every candidate of a sentence and what the three classifiers say of it; of a model that
-    reads a gazetteer, what that says too."""
+    reads a gazetteer or a proposer, what these say too."""
     from dataclasses import asdict
 
     from rich.table import Table
@@ -110,13 +110,15 @@ def explain(
         return
     table = Table()
     known = ["gazetteer"] if recognizer.gazetteer is not None else []
-    views = ("label", "global", "mention only", "context only", *known)
+    read = ["proposer"] if recognizer.config.proposer_reading else []
+    views = ("label", "global", "mention only", "context only", *known, *read)
     for name in ("candidate", "at", *views, "sources"):
         table.add_column(name, overflow="fold")  # in a narrow terminal nothing is cut
     for c in scored:
         best = [
             _best(view) for view in (c.global_, c.mention, c.context, *([c.known] * len(known)))
         ]
+        best += [f"{c.proposer:.2f}"] * len(read)
         cells = (c.text, f"{c.start}–{c.end}", c.label, *best, " ".join(c.sources))
         table.add_row(*(Text(printable(cell)) for cell in cells))
     Console().print(table)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 
 import torch
@@ -10,8 +12,9 @@ from torch import Tensor
 
 from decoupled_ner.candidates.overlap import resolve
 from decoupled_ner.gazetteer import KnownTypes
+from decoupled_ner.metrics import Counts, scores, span_counts
 from decoupled_ner.models.decoupled import DecoupledConfig
-from decoupled_ner.types import Candidate, Entity
+from decoupled_ner.types import Candidate, Entity, Sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +22,9 @@ class ScoredCandidate:
     """A candidate with what each classifier says of it: label → probability, ``O`` included.
 
     ``known``: type → share of the mention's weight, by the gazetteer that the model reads; empty
-    where there is none or it has no such mention. ``label`` is the global classifier's choice;
-    ``global_`` has the outside bias in it.
+    where there is none or it has no such mention. ``proposer``: the score that a proposer which the
+    model reads gives the region, any real number; None where it reads none. ``label`` is the global
+    classifier's choice; ``global_`` has the outside bias and both of these in it.
     """
 
     start: int
@@ -32,6 +36,7 @@ class ScoredCandidate:
     mention: dict[str, float]
     context: dict[str, float]
     known: dict[str, float]
+    proposer: float | None
 
 
 def probabilities(logits: Tensor, outside_bias: float) -> Tensor:
@@ -47,15 +52,56 @@ def decode(
     """The entities among ``candidates`` (logits (R, 3, L)) after overlaps are resolved."""
     if not candidates:
         return []
-    scores, choices = probabilities(logits, config.outside_bias)[:, 0].max(dim=-1)
+    best, choices = probabilities(logits, config.outside_bias)[:, 0].max(dim=-1)
     return resolve(
         [
             Entity(c.start, c.end, text[c.start : c.end], config.labels[choice], score)
-            for c, choice, score in zip(candidates, choices.tolist(), scores.tolist(), strict=True)
+            for c, choice, score in zip(candidates, choices.tolist(), best.tolist(), strict=True)
             if choice != 0
         ],
         config.overlap,
     )
+
+
+def f1_bias(f1: float) -> float:
+    """What to add to the logit of ``O`` so that an entity is predicted from a probability of half
+    the F1 on: the threshold at which F1 is highest, if probabilities are what they say (Lipton,
+    Elkan and Naryanaswamy 2014, "Optimal thresholding of classifiers to maximize F1 measure",
+    arXiv:1402.1892, theorem 1). It is negative, and 0 for a perfect F1. An F1 below 0.2 counts as
+    0.2, so that a model that has hardly learnt predicts no flood.
+    """
+    threshold = max(f1, 0.2) / 2
+    return math.log(threshold / (1 - threshold))
+
+
+def bias_for_f1(
+    gold: Sequence[Sentence],
+    candidates: Sequence[Sequence[Candidate]],
+    logits: Sequence[Tensor],
+    config: DecoupledConfig,
+) -> float:
+    """The outside bias of `f1_bias` by the F1 that it gives on these very sentences, whose
+    candidates have these logits; a few rounds from an F1 of 1/2 on settle it."""
+    config, f1 = copy(config), 0.5
+    for _ in range(4):
+        config.outside_bias = f1_bias(f1)
+        found = [
+            decode(sentence.text, proposed, three, config)
+            for sentence, proposed, three in zip(gold, candidates, logits, strict=True)
+        ]
+        f1 = scores(sum(span_counts(gold, found).values(), Counts())).f1
+    return f1_bias(f1)
+
+
+def gold_labels(
+    gold: Sequence[Sentence], candidates: Sequence[Sequence[Candidate]], labels: Sequence[str]
+) -> Tensor:
+    """The ids (R,) of the gold labels of R candidates."""
+    ids = []
+    for sentence, proposed in zip(gold, candidates, strict=True):
+        known = {entity.region: labels.index(entity.label) for entity in sentence.entities}
+        ids += [known.get(candidate.region, 0) for candidate in proposed]
+    return torch.tensor(ids)
 
 
 def explanations(
@@ -64,11 +110,15 @@ def explanations(
     logits: Tensor,
     config: DecoupledConfig,
     known: KnownTypes | None,
+    scores: Sequence[float | None] | None = None,
 ) -> list[ScoredCandidate]:
-    """Every candidate with its three distributions and what a gazetteer says of it."""
+    """Every candidate with its three distributions, and what a gazetteer and a proposer say."""
     explained = []
-    for candidate, three in zip(
-        candidates, probabilities(logits, config.outside_bias), strict=True
+    for candidate, three, score in zip(
+        candidates,
+        probabilities(logits, config.outside_bias),
+        [None] * len(candidates) if scores is None else scores,
+        strict=True,
     ):
         global_, mention, context = (
             dict(zip(config.labels, row, strict=True)) for row in three.tolist()
@@ -85,6 +135,7 @@ def explanations(
                 mention=mention,
                 context=context,
                 known=known.shares(mention_text) if known else {},
+                proposer=score,
             )
         )
     return explained

@@ -8,6 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Self
 
+import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
@@ -17,15 +18,23 @@ from decoupled_ner.candidates.registry import generator_from_config, to_config
 from decoupled_ner.candidates.union import Union
 from decoupled_ner.gazetteer import Gazetteer, KnownTypes, load_gazetteer
 from decoupled_ner.inference.compute import DType, autocast_dtype, ready
-from decoupled_ner.inference.decoding import ScoredCandidate, decode, explanations
+from decoupled_ner.inference.decoding import (
+    ScoredCandidate,
+    bias_for_f1,
+    decode,
+    explanations,
+    gold_labels,
+)
 from decoupled_ner.inference.folders import model_directory, replacing
 from decoupled_ner.inference.own_proposer import with_own_proposer, without_own_proposer
+from decoupled_ner.inference.proposals import readable_proposer, scored_candidates
+from decoupled_ner.inference.reading import Reading
 from decoupled_ner.inference.recognizer import Recognizer
 from decoupled_ner.inference.scoring import RegionScorer
 from decoupled_ner.locations import runs_folder
 from decoupled_ner.models.decoupled import DecoupledConfig, DecoupledModel
 from decoupled_ner.models.encoder import load_tokenizer, load_weights, quiet_transformers
-from decoupled_ner.types import Candidate, Entity, InputError
+from decoupled_ner.types import Candidate, Entity, InputError, Sentence
 
 
 class DecoupledNER(Recognizer):
@@ -66,6 +75,8 @@ class DecoupledNER(Recognizer):
         self.gazetteer = gazetteer
         self.prune = prune
         self._known = self._known_types()
+        if self.config.proposer_reading:
+            readable_proposer(self.generator)
         self._scorer = RegionScorer(
             self.model, tokenizer, self._known, autocast=autocast_dtype(dtype)
         )
@@ -140,6 +151,31 @@ class DecoupledNER(Recognizer):
         regions = [[candidate.region for candidate in found] for found in candidates]
         self.config.context_reach = self._scorer.context_reach(sentences, regions)
 
+    def read_proposer(self, sentences: Sequence[Sentence], *, for_f1: bool = True) -> None:
+        """Have the global classifier read what the proposer among the generators thinks of a
+        region. How, is fitted on annotated sentences that neither was trained on; it is saved with
+        the model.
+
+        Args:
+            for_f1: also set the outside bias to where F1 is highest (`decoding.f1_bias`) by the F1
+                on these sentences; else it stays.
+
+        Raises:
+            InputError: there is no proposer among the generators, or there are no sentences with
+                entities.
+        """
+        texts = [sentence.text for sentence in sentences]
+        candidates, scores = scored_candidates(self.generator, texts)
+        regions = [[candidate.region for candidate in found] for found in candidates]
+        logits = self._scorer.score(texts, regions)
+        gold = gold_labels(sentences, candidates, self.config.labels)
+        flat = torch.tensor([score for of_text in scores for score in of_text])
+        reading = Reading.fit(torch.cat(logits)[:, 0], flat, gold)
+        self.config.proposer_reading = list(reading)
+        if for_f1:
+            read = self._scorer.score(texts, regions, scores)
+            self.config.outside_bias = bias_for_f1(sentences, candidates, read, self.config)
+
     def save_pretrained(self, directory: str | Path) -> Path:
         """Write weights (safetensors), configuration, tokenizer and gazetteers. What was there is
         replaced only once everything is written."""
@@ -157,7 +193,7 @@ class DecoupledNER(Recognizer):
     def recognize(
         self, sentences: Sequence[str]
     ) -> tuple[list[list[Entity]], list[list[Candidate]]]:
-        candidates, logits = self._scored(sentences, prune=self.prune)
+        candidates, _, logits = self._scored(sentences, prune=self.prune)
         entities = [
             decode(text, proposed, scores, self.config)
             for text, proposed, scores in zip(sentences, candidates, logits, strict=True)
@@ -165,17 +201,23 @@ class DecoupledNER(Recognizer):
         return entities, candidates
 
     def explain(self, sentence: str) -> list[ScoredCandidate]:
-        """Every candidate of a sentence: what the three classifiers and a gazetteer that the model
-        reads say, and who proposed it."""
-        (candidates,), (logits,) = self._scored([sentence])
-        return explanations(sentence, candidates, logits, self.config, self._known)
+        """Every candidate of a sentence: what the three classifiers, and a gazetteer and a proposer
+        that the model reads, say, and who proposed it."""
+        (candidates,), scores, (logits,) = self._scored([sentence])
+        own = None if scores is None else scores[0]
+        return explanations(sentence, candidates, logits, self.config, self._known, own)
 
     def _scored(
         self, sentences: Sequence[str], prune: bool = False
-    ) -> tuple[list[list[Candidate]], list[Tensor]]:
-        candidates = self.generator.candidates_batch(sentences)
+    ) -> tuple[list[list[Candidate]], list[list[float]] | None, list[Tensor]]:
+        """Candidates, a proposer's scores where it is read, and logits, by sentence."""
+        scores: list[list[float]] | None = None
+        if self.config.proposer_reading:
+            candidates, scores = scored_candidates(self.generator, sentences)
+        else:
+            candidates = self.generator.candidates_batch(sentences)
         regions = [[candidate.region for candidate in proposed] for proposed in candidates]
-        return candidates, self._scorer.score(sentences, regions, prune=prune)
+        return candidates, scores, self._scorer.score(sentences, regions, scores, prune=prune)
 
 
 def default_model() -> Path:

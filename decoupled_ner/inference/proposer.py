@@ -23,7 +23,7 @@ from decoupled_ner.inference.regions import (
     measured_points,
     owned_regions,
 )
-from decoupled_ner.metrics.budget import OperatingPoint
+from decoupled_ner.metrics.budget import HIGHEST, OperatingPoint
 from decoupled_ner.models.encoder import load_weights, quiet_transformers
 from decoupled_ner.models.pieces import Piece
 from decoupled_ner.models.proposer import ProposerConfig, ProposerModel
@@ -152,7 +152,8 @@ class BestRegions(CandidateGenerator):
 
     Args:
         proposer: with operating points.
-        budget: candidates a sentence; by default the one that training chose.
+        budget: candidates a sentence; by default the one that training chose. With 0 it proposes
+            nothing, but its scores can be read (`DecoupledNER.read_proposer`).
     """
 
     name = "proposer"
@@ -160,7 +161,7 @@ class BestRegions(CandidateGenerator):
     def __init__(self, proposer: Proposer, budget: float | None) -> None:
         self.proposer = proposer
         self.budget = float(proposer.model.config.budget if budget is None else budget)
-        self._threshold = proposer.threshold(self.budget)
+        self._threshold = proposer.threshold(self.budget) if self.budget else HIGHEST
 
     @property
     def trained_on(self) -> Mapping[str, Any] | None:
@@ -170,8 +171,13 @@ class BestRegions(CandidateGenerator):
         return self.propose_batch([text])[0]
 
     def propose_batch(self, texts: Sequence[str]) -> list[list[Region]]:
-        found = self.proposer.scored(texts, self._threshold)
-        return [of_text.at_least(self._threshold) for of_text in found]
+        if not self.budget:
+            return [[] for _ in texts]
+        return list(map(self.chosen, self.proposer.scored(texts, self._threshold)))
+
+    def chosen(self, scored: ScoredRegions) -> list[Region]:
+        """Those of a text's scored regions that it proposes."""
+        return scored.at_least(self._threshold)
 
 
 class ProposerCandidates(BestRegions):
@@ -180,7 +186,7 @@ class ProposerCandidates(BestRegions):
     Args:
         model: directory or hub id of a `Proposer`.
         budget: candidates a sentence, on average over sentences like those of the dev set that its
-            threshold was chosen on; by default the one that training chose.
+            threshold was chosen on; by default the one that training chose. 0 as in `BestRegions`.
         device: as in `Proposer`.
 
     Raises:

@@ -24,6 +24,10 @@ class ScoredRegions(NamedTuple):
         """Those that score this or more."""
         return [Region(*span) for span in self.regions[self.scores >= threshold].tolist()]
 
+    def by_region(self) -> dict[tuple[int, int], float]:
+        """The score of each region."""
+        return dict(zip(map(tuple, self.regions.tolist()), self.scores.tolist(), strict=True))
+
 
 def measured_points(
     found: Sequence[ScoredRegions], sentences: Sequence[Sentence], budgets: Sequence[float]
@@ -41,7 +45,7 @@ def measured_points(
 
 def gold_scores(found: ScoredRegions, sentence: Sentence) -> NDArray[np.float32]:
     """The scores of a sentence's entities; those without one are left out."""
-    by_region = dict(zip(map(tuple, found.regions.tolist()), found.scores.tolist(), strict=True))
+    by_region = found.by_region()
     spans = [(entity.start, entity.end) for entity in dict.fromkeys(sentence.entities)]
     return np.array([by_region[span] for span in spans if span in by_region], np.float32)
 

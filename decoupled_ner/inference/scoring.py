@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -18,6 +19,7 @@ from transformers import PreTrainedTokenizerBase
 from decoupled_ner.data.pairs import Pair, PairEncoder, length_buckets, pad_ids
 from decoupled_ner.gazetteer import KnownTypes
 from decoupled_ner.inference.compute import precision
+from decoupled_ner.inference.reading import Reading
 from decoupled_ner.models.decoupled import DecoupledModel
 from decoupled_ner.types import Region
 
@@ -62,20 +64,42 @@ class RegionScorer:
 
     @torch.inference_mode()
     def score(
-        self, texts: Sequence[str], regions: Sequence[Sequence[Region]], *, prune: bool = False
+        self,
+        texts: Sequence[str],
+        regions: Sequence[Sequence[Region]],
+        scores: Sequence[Sequence[float]] | None = None,
+        *,
+        prune: bool = False,
     ) -> list[Tensor]:
         """One tensor a text: logits (R, 3, L) in float32 on the CPU, in the order of its regions;
         the three are the global, the mention and the context classifier.
 
         Args:
+            scores: what a proposer gives the regions, for a model that reads it: part of the global
+                logits then.
             prune: don't read the contexts of regions whose mentions are further behind ``O`` than
                 contexts reach (``DecoupledConfig.context_reach``). Their logits are what no context
                 is taken to surpass, by which they are ``O``, and NaN for the two other classifiers.
         """
         pairs = self._pairs(texts, regions)
-        logits = self._pruned(pairs) if prune and self.model.config.context_reach else None
-        counts = [len(wanted) for wanted in regions]
-        return list(torch.split(self._logits(pairs) if logits is None else logits, counts))
+        read, bias = self._reading(scores), self.model.config.outside_bias
+        logits = torch.full((len(pairs), 3, len(self.model.config.labels)), torch.nan)
+        wanted = torch.arange(len(pairs))
+        furthest = self._furthest(pairs) if prune else None
+        if furthest is not None:
+            logits[:, 0] = furthest
+            bound = read(furthest)
+            wanted = (bound[:, 1:] > bound[:, :1] + bias).any(1).nonzero().flatten()
+        logits[wanted] = self._logits([pairs[i] for i in wanted.tolist()])
+        logits[:, 0] = read(logits[:, 0])
+        return list(torch.split(logits, [len(of_text) for of_text in regions]))
+
+    def _reading(self, scores: Sequence[Sequence[float]] | None) -> Callable[[Tensor], Tensor]:
+        """From global logits (R, L) to those that a proposer's scores are part of."""
+        if scores is None:
+            return lambda logits: logits
+        flat = torch.tensor([score for of_text in scores for score in of_text])
+        return partial(Reading(*self.model.config.proposer_reading).apply, scores=flat)
 
     @torch.inference_mode()
     def context_reach(
@@ -98,20 +122,13 @@ class RegionScorer:
             for region in wanted
         ]
 
-    def _pruned(self, pairs: Sequence[Pair]) -> Tensor | None:
-        """``_logits`` as `score` gives them with ``prune``; None where that is not possible."""
-        mentions = self._of_mentions(pairs)
+    def _furthest(self, pairs: Sequence[Pair]) -> Tensor | None:
+        """The global logits (R, L) with what contexts add at most; None where that is not known."""
+        reach = self.model.config.context_reach
+        mentions = self._of_mentions(pairs) if reach else None
         if mentions is None:
             return None
-        config = self.model.config
-        reach = torch.tensor(config.context_reach) + REACH_MARGIN
-        reach[0] = 0
-        furthest = mentions + reach
-        open_ = (furthest[:, 1:] > furthest[:, :1] + config.outside_bias).any(1)
-        logits = torch.full((len(pairs), 3, len(config.labels)), torch.nan)
-        logits[:, 0] = furthest
-        logits[open_] = self._logits([pairs[i] for i in open_.nonzero().flatten().tolist()])
-        return logits
+        return mentions + torch.tensor([0.0, *(label + REACH_MARGIN for label in reach[1:])])
 
     def _of_mentions(self, pairs: Sequence[Pair]) -> Tensor | None:
         """The mentions' share of the global logits, (R, L) in float32 on the CPU; None where they

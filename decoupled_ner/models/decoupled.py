@@ -43,6 +43,8 @@ class DecoupledConfig(PreTrainedConfig):
         gazetteer_labels: the types of a gazetteer that the global classifier reads of the mention
             beside its two hidden states; empty for a model without.
         gazetteer: that gazetteer's folder within the model's.
+        proposer_reading: how the score that the proposer among the generators gives a region joins
+            its global logits: three numbers (`inference.reading`); empty where it doesn't.
         proposer: settings of a proposer on the model's own encoder, those of a `ProposerConfig` but
             for the encoder; None for a model without.
         proposer_words: what the proposer's ids of word tags stand for, by segmenter.
@@ -65,6 +67,7 @@ class DecoupledConfig(PreTrainedConfig):
     candidates: dict[str, Any] | None = None
     gazetteer_labels: list[str] = field(default_factory=list)
     gazetteer: str | None = None
+    proposer_reading: list[float] = field(default_factory=list)
     proposer: dict[str, Any] | None = None
     proposer_words: dict[str, list[str]] | None = None
 
@@ -241,6 +244,8 @@ def _check(config: DecoupledConfig) -> None:
     labels = len(config.labels)
     if len(config.context_reach) not in (0, labels):
         raise InputError(f"context_reach must have a number for each of {labels} labels")
+    if len(config.proposer_reading) not in (0, 3):
+        raise InputError("proposer_reading must be three numbers: scale, weight and offset")
     # [CLS] and [SEP], with a token between them; a context has its [MASK] too.
     if config.max_mention_tokens < 3 or config.max_context_tokens < 4:
         raise InputError(

@@ -151,7 +151,7 @@ class UnifiedData(SentenceData):
         is replaced by what others suggest that have not, a tagger is left out."""
         union = self.candidates
         if path is None:
-            if proposers_in(union):
+            if any(proposer.budget for proposer in proposers_in(union)):
                 raise InputError(
                     "a proposer has seen the training sentences: --data.train_candidates FILE takes"
                     " out-of-fold candidates, --data.negative_candidates=false does without"

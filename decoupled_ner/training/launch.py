@@ -225,6 +225,7 @@ def finish_recognizer(cli: TrainingCLI, folder: Path, record: dict[str, Any]) ->
     # After training Lightning has moved the module to the CPU.
     module.to(cli.trainer.strategy.root_device)
     recognizer = module.recognizer(dtype)
+    record |= module.facts()  # with what was fitted to the finished model
     recognizer.save_pretrained(folder / "model")
     score = cli.best.best_model_score
     trained_on = data.data.split(data.fit_on)

@@ -13,8 +13,9 @@ from torch import Tensor
 from decoupled_ner.data.pairs import PairBatch
 from decoupled_ner.gazetteer import KnownTypes
 from decoupled_ner.inference.compute import DType
-from decoupled_ner.inference.decoding import decode
+from decoupled_ner.inference.decoding import decode, f1_bias
 from decoupled_ner.inference.model import DecoupledNER
+from decoupled_ner.inference.proposals import readable_proposer
 from decoupled_ner.inference.proposer import proposers_in
 from decoupled_ner.inference.scoring import RegionScorer
 from decoupled_ner.models.decoupled import (
@@ -36,6 +37,9 @@ GAZETTEER_LR = 3e-2
 
 #: How many training sentences tell how far contexts reach, at most.
 CALIBRATION_SENTENCES = 300
+
+#: How many dev sentences tell how a proposer is read, at most.
+READING_SENTENCES = 1000
 
 ClassWeights = Literal["none", "balanced"]
 
@@ -60,6 +64,8 @@ class UnifiedTraining(EncoderTraining):
             the epoch before.
         overlap: policy for overlapping predictions.
         proposer: a proposer on the model's own encoder, trained with it; None for none.
+        read_proposer: have the finished model read the score that its proposer, its own or the one
+            among the candidate generators, gives a region: `DecoupledNER.read_proposer` on dev.
         max_mention_tokens, max_context_tokens: as in :class:`DecoupledConfig`.
         lr, weight_decay, warmup, seed: as in :class:`EncoderTraining`.
     """
@@ -84,6 +90,7 @@ class UnifiedTraining(EncoderTraining):
         max_mention_tokens: int = 32,
         max_context_tokens: int = 128,
         proposer: JointProposer | None = None,
+        read_proposer: bool = False,
         lr: float = 5e-6,
         weight_decay: float = 0.01,
         warmup: float = 0.1,
@@ -118,6 +125,7 @@ class UnifiedTraining(EncoderTraining):
         self.register_buffer("outside_bias", torch.tensor(0.0))
         self.register_buffer("f1_before", torch.tensor(1.0))
         self.joint = proposer if proposer and proposer.gamma else None
+        self.reads_proposer = read_proposer
         self.class_weights: Tensor | None = None
         self._known: KnownTypes | None = None
         # A classifier whose loss has no weight stays as it was, weight decay included.
@@ -138,6 +146,8 @@ class UnifiedTraining(EncoderTraining):
         self._known = data.known_types()
         if self._known is not None:
             self.model.read_gazetteer(self._known.labels)
+        if self.reads_proposer:
+            self._check_reading(data)
         if self.joint is None:
             return
         if not data.validates:
@@ -150,6 +160,16 @@ class UnifiedTraining(EncoderTraining):
         texts = [sentence.text for sentence in data.training_sentences]
         inputs = self.joint.add_to(self.model, self.tokenizer, texts, self.seed)
         data.train_proposer(inputs, self.joint.batch_size)
+
+    def _check_reading(self, data: UnifiedData) -> None:
+        """Raise an `InputError` where there is nothing to read, or nothing to fit that on."""
+        if self.joint is None:
+            readable_proposer(data.candidates)
+        if not data.validates:
+            raise InputError(
+                "how a proposer is read is fitted on a dev split that is not trained on: there is"
+                " none; leave out --model.read_proposer"
+            )
 
     def learning_rate_of(self, name: str) -> float:
         if name.startswith("model.gazetteer_classifier."):
@@ -265,6 +285,14 @@ class UnifiedTraining(EncoderTraining):
         )
         texts = [sentence.text for sentence in self.data.training_sentences]
         ner.calibrate(texts[:: math.ceil(len(texts) / CALIBRATION_SENTENCES)])
+        if self.reads_proposer:
+            dev = self.data.data.split("dev")
+            if isinstance(self.wanted_bias, str):
+                self.model.config.outside_bias = 0.0  # dev's candidates are what prediction meets
+            ner.read_proposer(
+                dev[:: math.ceil(len(dev) / READING_SENTENCES)], for_f1=self.wanted_bias == "f1"
+            )
+            self.outside_bias.fill_(self.model.config.outside_bias)
         return ner
 
     def facts(self) -> dict[str, Any]:
@@ -274,17 +302,8 @@ class UnifiedTraining(EncoderTraining):
         }
         if self._known is not None:
             facts["gazetteer_digest"] = self._gazetteer_digest
+        if self.model.config.proposer_reading:
+            facts["proposer_reading"] = self.model.config.proposer_reading
         if self.joint:
             facts["lost_training_entities"] = self.data.lost_entities
         return facts
-
-
-def f1_bias(f1: float) -> float:
-    """What to add to the logit of ``O`` so that an entity is predicted from a probability of half
-    the F1 on: the threshold at which F1 is highest, if probabilities are what they say (Lipton,
-    Elkan and Naryanaswamy 2014, "Optimal thresholding of classifiers to maximize F1 measure",
-    arXiv:1402.1892, theorem 1). It is negative, and 0 for a perfect F1. An F1 below 0.2 counts as
-    0.2, so that a model that has hardly learnt predicts no flood.
-    """
-    threshold = max(f1, 0.2) / 2
-    return math.log(threshold / (1 - threshold))

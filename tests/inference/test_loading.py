@@ -49,7 +49,11 @@ def _scored(monkeypatch: pytest.MonkeyPatch) -> None:
     """The network's answers are `SCORES`."""
 
     def score(
-        self: RegionScorer, texts: Sequence[str], regions: Sequence[Sequence[Region]], prune: bool
+        self: RegionScorer,
+        texts: Sequence[str],
+        regions: Sequence[Sequence[Region]],
+        *_: object,
+        **__: object,
     ) -> list[Tensor]:
         return [torch.stack([_logits(*SCORES[region]) for region in found]) for found in regions]
 

@@ -326,3 +326,27 @@ def test_two_processes_equal_one(joint_run: Run, same_weights: Callable[[Path, P
     first, second = (json.loads((folder / "result.json").read_text()) for folder in (one, two))
     assert first["dev_f1"] == pytest.approx(second["dev_f1"], abs=0.05)
     assert first["tokens_seen"] == second["tokens_seen"] > 0
+
+
+def test_the_finished_model_reads_its_proposer(folder: Path, tiny_encoder: str):
+    model, data = modules(folder, tiny_encoder, JOINT, read_proposer=True, outside_bias="f1")
+    fit(folder, model, data, max_epochs=2)
+    ner = model.recognizer()
+    assert len(ner.config.proposer_reading) == 3
+    assert model.facts()["proposer_reading"] == ner.config.proposer_reading
+    assert model.facts()["outside_bias"] == pytest.approx(ner.config.outside_bias)
+    loaded = DecoupledNER.from_pretrained(ner.save_pretrained(folder / "model"), device="cpu")
+    text = data.data.split("dev")[0].text
+    assert all(candidate.proposer is not None for candidate in loaded.explain(text))
+    again = zip(loaded.explain(text), ner.explain(text), strict=True)
+    assert all(a.global_ == pytest.approx(b.global_, abs=1e-5) for a, b in again)
+
+
+def test_reading_needs_a_proposer_and_a_dev_split(folder: Path, tiny_encoder: str):
+    model, data = modules(folder, tiny_encoder, None, read_proposer=True)
+    with pytest.raises(InputError, match="needs one among the candidate generators"):
+        fit(folder, model, data, max_epochs=1)
+    (folder / "dev.jsonl").unlink()
+    model, data = modules(folder, tiny_encoder, JOINT, read_proposer=True)
+    with pytest.raises(InputError, match="a dev split that is not trained on"):
+        fit(folder, model, data, max_epochs=1)

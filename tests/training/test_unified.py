@@ -16,9 +16,10 @@ from transformers import RobertaConfig, RobertaModel, RobertaTokenizer
 from decoupled_ner import DecoupledNER, Sentence
 from decoupled_ner.candidates import CandidateGenerator, GazetteerMatches, NGrams, WordNGrams
 from decoupled_ner.data.jsonl import write_jsonl
+from decoupled_ner.inference.decoding import f1_bias
 from decoupled_ner.training.base import EncoderTraining, warmup_linear
 from decoupled_ner.training.data import UnifiedData
-from decoupled_ner.training.unified import UnifiedTraining, f1_bias
+from decoupled_ner.training.unified import UnifiedTraining
 from decoupled_ner.types import InputError, Region, entity_at
 
 

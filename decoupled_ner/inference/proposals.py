@@ -1,0 +1,54 @@
+"""The candidates of texts, and what a proposer that is read gives each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from decoupled_ner.candidates.union import Union
+from decoupled_ner.inference.proposer import BestRegions
+from decoupled_ner.inference.reading import UNSCORED
+from decoupled_ner.inference.regions import ScoredRegions
+from decoupled_ner.types import Candidate, InputError
+
+
+def readable_proposer(union: Union) -> BestRegions:
+    """The proposer among a union's generators, whose scores can be read.
+
+    Raises:
+        InputError: there is none.
+    """
+    for generator in union.generators:
+        if isinstance(generator, BestRegions):
+            return generator
+    raise InputError(
+        "reading a proposer needs one among the candidate generators, in no further union"
+    )
+
+
+def scored_candidates(
+    union: Union, texts: Sequence[str]
+) -> tuple[list[list[Candidate]], list[list[float]]]:
+    """The union's candidates for each text, and what its proposer gives each of them, in one pass
+    of the proposer.
+
+    Raises:
+        InputError: there is no proposer.
+    """
+    proposer = readable_proposer(union)
+    rest = [generator for generator in union.generators if generator is not proposer]
+    found = proposer.proposer.scored(texts)
+    own = [
+        [Candidate(region.start, region.end, (proposer.name,)) for region in chosen]
+        for chosen in map(proposer.chosen, found)
+    ]
+    if rest:
+        others = Union(rest, union.max_length).candidates_batch(texts)
+        candidates = [union.join(pair) for pair in zip(others, own, strict=True)]
+    else:
+        candidates = [union.join([alone]) for alone in own]
+    return candidates, [_scores(*pair) for pair in zip(found, candidates, strict=True)]
+
+
+def _scores(found: ScoredRegions, candidates: Sequence[Candidate]) -> list[float]:
+    known = found.by_region()
+    return [known.get((candidate.start, candidate.end), UNSCORED) for candidate in candidates]

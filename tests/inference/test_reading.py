@@ -1,0 +1,123 @@
+"""A proposer's score as a part of the global logits: fitted, applied, saved, and pruned by."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+
+from decoupled_ner import DecoupledNER, Entity
+from decoupled_ner.candidates import JiebaNouns, NGrams, Union
+from decoupled_ner.inference.decoding import f1_bias
+from decoupled_ner.inference.proposer import Proposer, ProposerCandidates
+from decoupled_ner.inference.reading import UNSCORED, Reading
+from decoupled_ner.models.decoupled import DecoupledConfig, DecoupledModel
+from decoupled_ner.models.encoder import load_encoder, load_encoder_config, load_tokenizer
+from decoupled_ner.models.proposer import ProposerConfig
+from decoupled_ner.models.proposer_inputs import build_proposer
+from decoupled_ner.types import InputError, Sentence, entity_at
+
+TEXT, OTHER = "王小明昨天在北京说九江很好", "东盟的小李去了上海"
+GOLD = [
+    Sentence(TEXT, (entity_at(TEXT, 0, 3, "PER"), entity_at(TEXT, 6, 8, "GPE"))),
+    Sentence(OTHER, (entity_at(OTHER, 0, 2, "ORG"), entity_at(OTHER, 7, 9, "GPE"))),
+]
+LABELS = ["O", "PER", "ORG", "GPE"]
+
+
+@pytest.fixture
+def saved(tiny_encoder: str, tmp_path: Path) -> Path:
+    """A proposer with random weights: each region has a score of its own."""
+    config = ProposerConfig(size=16, word_dim=4, max_width=3, max_tokens=24, budget=2.0)
+    made = Proposer(*build_proposer(tiny_encoder, config, ["jieba"], [TEXT]), device="cpu")
+    made.choose_thresholds(GOLD, [2.0, 8.0])
+    return made.save_pretrained(tmp_path / "proposer")
+
+
+def model(encoder: str, *generators: object) -> DecoupledNER:
+    torch.manual_seed(3)
+    config = DecoupledConfig(encoder=load_encoder_config(encoder).to_dict(), labels=LABELS)
+    network = DecoupledModel.from_encoders(config, load_encoder(encoder), None)
+    torch.nn.init.normal_(network.global_classifier.weight)
+    return DecoupledNER(network, load_tokenizer(encoder), Union(generators), device="cpu")
+
+
+def found(entities: list[Entity]) -> list[tuple[int, int, str, float]]:
+    return [(e.start, e.end, e.label, round(e.score, 4)) for e in entities]
+
+
+def test_the_fit_finds_what_made_the_labels():
+    torch.manual_seed(1)
+    logits, scores = 2 * torch.randn(20_000, 3), 3 * torch.randn(20_000)
+    truth = Reading(0.6, 0.8, -1.5)
+    labels = truth.apply(logits, scores).softmax(-1).multinomial(1).flatten()
+    assert Reading.fit(logits, scores, labels) == pytest.approx(truth, abs=0.1)
+    useless = Reading.fit(logits, torch.randn(20_000), labels)
+    assert abs(useless.weight) < 0.1 < useless.scale
+    apart = Reading.fit(torch.zeros(2, 3), torch.tensor([-1.0, 1.0]), torch.tensor([0, 1]))
+    assert all(map(math.isfinite, apart)) and apart.weight > 0
+    for labels in (torch.zeros(5), torch.ones(5), torch.zeros(0)):
+        with pytest.raises(InputError, match="hold no entity, or nothing else"):
+            Reading.fit(torch.zeros(len(labels), 3), torch.zeros(len(labels)), labels.long())
+
+
+def test_it_is_read_saved_and_loaded(saved: Path, tiny_encoder: str, tmp_path: Path):
+    proposer = ProposerCandidates(saved, budget=8, device="cpu")
+    ner = model(tiny_encoder, NGrams(max_length=4), proposer)
+    plain = ner.explain(TEXT)
+    assert {candidate.proposer for candidate in plain} == {None}
+    ner.read_proposer(GOLD)
+    reading = Reading(*ner.config.proposer_reading)
+    [scored] = proposer.proposer.scored([TEXT])
+    known = scored.by_region()
+    for before, after in zip(plain, ner.explain(TEXT), strict=True):
+        assert (before.start, before.end, before.sources) == (after.start, after.end, after.sources)
+        score = known.get((after.start, after.end), UNSCORED)
+        assert after.proposer == pytest.approx(score, abs=1e-4)
+        assert (score == UNSCORED) == (after.end - after.start > 3)  # too wide for it
+        logits = torch.tensor(list(before.global_.values())).log()[None]
+        read = reading.apply(logits, torch.tensor([score]))[0]
+        read[0] += ner.config.outside_bias
+        assert list(after.global_.values()) == pytest.approx(read.softmax(-1).tolist(), abs=1e-4)
+        assert after.mention == before.mention and after.context == before.context
+    expected = [found(ner.predict_regions(text)) for text in (TEXT, OTHER, "")]
+    assert [found(e) for e in ner.predict_batch([TEXT, OTHER, ""])] == expected
+
+    loaded = DecoupledNER.from_pretrained(ner.save_pretrained(tmp_path / "m"), device="cpu")
+    assert [found(e) for e in loaded.predict_batch([TEXT, OTHER, ""])] == expected
+    loaded.calibrate([TEXT, OTHER])
+    assert [found(e) for e in loaded.predict_batch([TEXT, OTHER, ""])] == expected
+    ner.read_proposer(GOLD)  # once more is the same
+    assert ner.config.proposer_reading == pytest.approx(list(reading), abs=1e-3)
+
+
+def test_the_bias_is_where_f1_is_highest_or_stays(saved: Path, tiny_encoder: str):
+    ner = model(tiny_encoder, NGrams(max_length=3), ProposerCandidates(saved, device="cpu"))
+    ner.config.outside_bias = 0.25
+    ner.read_proposer(GOLD, for_f1=False)
+    assert ner.config.outside_bias == 0.25
+    ner.read_proposer(GOLD)
+    assert f1_bias(0.0) <= ner.config.outside_bias <= 0
+
+
+def test_one_that_proposes_nothing_is_read_all_the_same(saved: Path, tiny_encoder: str):
+    silent = ProposerCandidates(saved, budget=0, device="cpu")
+    assert silent.propose_batch([TEXT, ""]) == [[], []]
+    assert ProposerCandidates(**silent.init_args()).budget == 0
+    ner = model(tiny_encoder, NGrams(max_length=3), silent)
+    ner.read_proposer(GOLD)
+    explained = ner.explain(TEXT)
+    assert len(explained) == len(NGrams(max_length=3).propose(TEXT))
+    assert all(c.sources == ("ngrams",) and c.proposer != UNSCORED for c in explained)
+
+
+def test_without_a_proposer_there_is_nothing_to_read(saved: Path, tiny_encoder: str):
+    nested = Union([ProposerCandidates(saved, device="cpu")])
+    for generators in ([JiebaNouns()], [JiebaNouns(), nested]):
+        with pytest.raises(InputError, match="needs one among the candidate generators"):
+            model(tiny_encoder, *generators).read_proposer(GOLD)
+    with pytest.raises(InputError, match="three numbers: scale, weight and offset"):
+        config = load_encoder_config(tiny_encoder).to_dict()
+        DecoupledModel(DecoupledConfig(encoder=config, labels=LABELS, proposer_reading=[1.0]))
