@@ -20,7 +20,8 @@ from decoupled_ner.types import InputError
 
 RECIPES = sorted(recipe_folder("unify").glob("*.yaml"))
 #: Where candidates come from, each a recipe of Weibo.
-SOURCES = ("ltp", "tagger", "paper", "proposer", "union")
+SOURCES = [f"weibo-{name}" for name in ("ltp", "tagger", "paper", "proposer", "union")]
+SOURCES += ["msra-proposer"]
 PAPER = {"ontonotes4": (64, 4), "msra": (64, 4), "weibo": (32, 10)}
 
 
@@ -35,7 +36,7 @@ def test_recipe_parses(path: Path):
     given["data"] |= {"encoder": "zh-small"}
     parser.parse_object(given)
     assert recipe["trainer"]["max_epochs"] > 0
-    if path.stem not in {f"weibo-{source}-small" for source in SOURCES}:  # which need a model
+    if path.stem not in {f"{source}-small" for source in SOURCES}:  # which need a model
         assert generator_from_config(recipe["data"]["candidates"]).propose("北京 and New York")
 
 
@@ -54,19 +55,21 @@ def test_the_joint_recipe_adds_a_proposer_alone():
         for kind in ("-small", "-joint-small")
     )
     assert joint["model"].pop("proposer")["gamma"] > 0
+    assert joint["model"].pop("read_proposer")
     assert joint == plain
 
 
 @pytest.mark.parametrize("source", SOURCES)
 def test_recipes_of_candidate_sources_differ_in_these_alone(source: str):
     plain, other = (
-        yaml.safe_load((recipe_folder("unify") / f"weibo{kind}-small.yaml").read_text())
-        for kind in ("", f"-{source}")
+        yaml.safe_load((recipe_folder("unify") / f"{kind}-small.yaml").read_text())
+        for kind in (source.partition("-")[0], source)
     )
     generators = other["data"]["candidates"]["init_args"]["generators"]
     proposes = any(g["class_path"].endswith("ProposerCandidates") for g in generators)
     assert proposes == ("train_candidates" in other["data"])  # which it has not seen
-    assert other["data"]["train_mentions"] == (source == "union")
+    assert proposes == other["model"].pop("read_proposer", False)
+    assert other["data"]["train_mentions"] == (source == "weibo-union")
     for data in (plain["data"], other["data"]):
         for name in ("candidates", "train_mentions", "train_candidates", "negative_nouns"):
             data.pop(name, None)
