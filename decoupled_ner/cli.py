@@ -119,6 +119,10 @@ def candidates_report(
     proposer_model: Annotated[
         str | None, typer.Option("--proposer", help="Add a proposer, from a folder or hub id.")
     ] = None,
+    tagger_model: Annotated[
+        str | None,
+        typer.Option("--tagger", help="Add the entities of a tagger, from a folder or hub id."),
+    ] = None,
     gazetteer: Annotated[
         list[str] | None,
         typer.Option(help="Add the matches of a gazetteer or a dictionary file; may be repeated."),
@@ -149,7 +153,7 @@ def candidates_report(
         data, union = recipe_candidates(path, dataset)
         sentences = data.split(split)
         print(f"generators of {path}", file=sys.stderr)
-    union = union.plus(*_further(ltp, proposer_model, gazetteer or [], ngrams))
+    union = union.plus(*_further(ltp, proposer_model, tagger_model, gazetteer or [], ngrams))
     report = candidate_report(sentences, union, progress=not as_json)
     if curve is not None:
         add_curve(report, union, sentences, curve)
@@ -157,7 +161,11 @@ def candidates_report(
 
 
 def _further(
-    ltp: str | None, proposer_model: str | None, gazetteers: Sequence[str], ngrams: int | None
+    ltp: str | None,
+    proposer_model: str | None,
+    tagger_model: str | None,
+    gazetteers: Sequence[str],
+    ngrams: int | None,
 ) -> list[CandidateGenerator]:
     """The generators that options add."""
     from decoupled_ner.candidates import GazetteerMatches, LtpNouns, MergedNeighbours, NGrams
@@ -169,6 +177,10 @@ def _further(
         from decoupled_ner.inference.proposer import ProposerCandidates
 
         added.append(ProposerCandidates(proposer_model))
+    if tagger_model is not None:
+        from decoupled_ner.inference.tagger import TaggerCandidates
+
+        added.append(TaggerCandidates(tagger_model))
     added += [GazetteerMatches(path, name=f"gazetteer:{path}") for path in gazetteers]
     if ngrams is not None:
         added.append(NGrams(max_units=ngrams, max_length=ngrams))

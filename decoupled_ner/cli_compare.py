@@ -96,11 +96,11 @@ def _experiment(
             raise InputError("--experiment says the data set: leave out --dataset")
         chosen = read_experiment(path)
         if systems is not None:
-            chosen = replace(chosen, rows=tuple(_listed(systems)))
+            chosen = replace(chosen, rows=_names(systems))
     elif dataset is None or systems is None:
         raise InputError("give --dataset and --systems, or --experiment")
     else:
-        chosen = Experiment(dataset_slug(dataset), dataset, named_systems(_listed(systems)))
+        chosen = Experiment(dataset_slug(dataset), dataset, named_systems(_names(systems)))
     return replace(
         chosen,
         seeds=_numbers("--seeds", seeds) or chosen.seeds,
@@ -109,6 +109,13 @@ def _experiment(
         against=against or chosen.against,
         arguments=(*chosen.arguments, *arguments),
     )
+
+
+def _names(systems: str) -> tuple[str, ...]:
+    names = tuple(_listed(systems))
+    if not names:
+        raise InputError(f"--systems {systems!r}: give names, with commas")
+    return names
 
 
 def _numbers(option: str, text: str | None) -> tuple[int, ...]:

@@ -122,6 +122,7 @@ def test_gazetteer_verbs(tmp_path: Path):
         (("gazetteer", "report", ".", "--fold", "GPE=LOC"), "--fold is for coverage and conflict"),
         (("distant", "audit", ".", "--fold", "GPE=LOC"), "--fold is for agreement with gold"),
         (("compare", "--dataset", "demo"), "give --dataset and --systems, or --experiment"),
+        (("compare", "--dataset", "demo", "--systems", ","), "give names, with commas"),
     ],
 )
 def test_mistakes_are_one_line(

@@ -16,7 +16,7 @@ from decoupled_ner.models.proposer import ProposerConfig
 from decoupled_ner.models.proposer_inputs import ProposerInputs
 from decoupled_ner.models.words import WordTags
 from decoupled_ner.training.proposer import BUDGETS
-from decoupled_ner.types import Candidate, Sentence
+from decoupled_ner.types import Candidate, InputError, Sentence
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,10 @@ class JointProposer:
     dropout: float = 0.2
     max_tokens: int = 256
     lr: float = 1e-3
+
+    def __post_init__(self) -> None:
+        if self.gamma < 0:
+            raise InputError(f"gamma={self.gamma:g}, the weight of a loss, must not be below 0")
 
     def add_to(
         self,

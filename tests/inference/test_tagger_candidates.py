@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,6 +13,8 @@ import torch
 
 from decoupled_ner.candidates import JiebaNouns, NGrams, Union
 from decoupled_ner.candidates.base import CandidateGenerator
+from decoupled_ner.cli import main
+from decoupled_ner.data.catalog import load_dataset
 from decoupled_ner.inference.model import DecoupledNER
 from decoupled_ner.inference.tagger import Tagger, TaggerCandidates
 from decoupled_ner.labels import LabelSet, repair_tags
@@ -145,6 +148,19 @@ def test_inside_a_decoupled_model_it_is_saved_and_moved(
     assert loaded.generator.candidates_batch(TEXTS) == candidates
     again = DecoupledNER.from_pretrained(loaded.save_pretrained(tmp_path / "again"), device="cpu")
     assert again.generator.candidates_batch(TEXTS) == candidates
+
+
+def test_a_report_counts_what_it_finds(
+    tagger: Tagger, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = str(tagger.save_pretrained(tmp_path / "tagger"))
+    command = ["candidates", "report", "--dataset", "demo", "--tagger", given, "--json"]
+    with pytest.raises(SystemExit, match="0"):
+        main(command)
+    rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)["generators"]}
+    texts = [sentence.text for sentence in load_dataset("demo").split("dev")]
+    proposed = sum(map(len, TaggerCandidates(given, device="cpu").propose_batch(texts)))
+    assert rows["tagger"]["candidates_per_sentence"] == pytest.approx(proposed / len(texts))
 
 
 def test_a_saved_model_does_not_ask_for_the_device_it_was_made_on(

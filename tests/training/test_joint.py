@@ -342,6 +342,11 @@ def test_the_finished_model_reads_its_proposer(folder: Path, tiny_encoder: str):
     assert all(a.global_ == pytest.approx(b.global_, abs=1e-5) for a, b in again)
 
 
+def test_the_weight_of_its_loss_is_no_negative_number():
+    with pytest.raises(InputError, match=r"gamma=-0\.5, the weight of a loss"):
+        JointProposer(gamma=-0.5)
+
+
 def test_reading_needs_a_proposer_and_a_dev_split(folder: Path, tiny_encoder: str):
     model, data = modules(folder, tiny_encoder, None, read_proposer=True)
     with pytest.raises(InputError, match="needs one among the candidate generators"):
