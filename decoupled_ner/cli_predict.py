@@ -118,7 +118,8 @@ def explain(
         best = [
             _best(view) for view in (c.global_, c.mention, c.context, *([c.known] * len(known)))
         ]
-        best += [f"{c.proposer:.2f}"] * len(read)
+        if c.proposer is not None:
+            best.append(f"{c.proposer:.2f}")
         cells = (c.text, f"{c.start}–{c.end}", c.label, *best, " ".join(c.sources))
         table.add_row(*(Text(printable(cell)) for cell in cells))
     Console().print(table)
