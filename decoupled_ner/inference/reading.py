@@ -7,6 +7,7 @@ score joins the global logits with three numbers, fitted on sentences that neith
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -23,7 +24,8 @@ _RIDGE = 0.1
 
 
 class Reading(NamedTuple):
-    """``scale · logits``, and for every label but ``O`` ``+ weight · score + offset``."""
+    """``scale · logits``, and for every label but ``O`` ``+ weight · score + offset``; the scale is
+    above 0."""
 
     scale: float
     weight: float
@@ -46,20 +48,23 @@ class Reading(NamedTuple):
                 "a proposer's scores can't be weighed: the candidates of the sentences given hold"
                 " no entity, or nothing else"
             )
-        start = torch.tensor([1.0, 0.0, 0.0], dtype=torch.double)
-        values = start.clone().requires_grad_()
+        # The scale is an exponential: below 0 it would turn the model's answers, and what pruning
+        # takes for the furthest that contexts reach, into their opposites.
+        values = torch.zeros(3, dtype=torch.double, requires_grad=True)
         optimizer = torch.optim.LBFGS([values], max_iter=200, line_search_fn="strong_wolfe")
 
         def loss() -> Tensor:
             optimizer.zero_grad()
-            read = _read(values, logits.double(), scores.double())
+            numbers = torch.cat([values[:1].exp(), values[1:]])
+            read = _read(numbers, logits.double(), scores.double())
             total = F.cross_entropy(read, labels, reduction="sum")
-            total = total + _RIDGE * (values - start).square().sum()
+            total = total + _RIDGE * values.square().sum()
             total.backward()
             return total
 
         optimizer.step(loss)
-        return cls(*values.tolist())
+        scale, weight, offset = values.tolist()
+        return cls(math.exp(scale), weight, offset)
 
 
 def _read(values: Tensor, logits: Tensor, scores: Tensor) -> Tensor:
