@@ -14,7 +14,7 @@ from decoupled_ner.candidates.overlap import resolve
 from decoupled_ner.gazetteer import KnownTypes
 from decoupled_ner.metrics import Counts, scores, span_counts
 from decoupled_ner.models.decoupled import DecoupledConfig
-from decoupled_ner.types import Candidate, Entity, Sentence
+from decoupled_ner.types import Candidate, Entity, InputError, Sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +96,20 @@ def bias_for_f1(
 def gold_labels(
     gold: Sequence[Sentence], candidates: Sequence[Sequence[Candidate]], labels: Sequence[str]
 ) -> Tensor:
-    """The ids (R,) of the gold labels of R candidates."""
+    """The ids (R,) of the gold labels of R candidates.
+
+    Raises:
+        InputError: a gold label is none of ``labels``.
+    """
+    if unknown := sorted({e.label for sentence in gold for e in sentence.entities} - {*labels}):
+        raise InputError(
+            f"the sentences have entities of {unknown[0]!r}, the model has {', '.join(labels[1:])}"
+        )
     ids = []
     for sentence, proposed in zip(gold, candidates, strict=True):
         known = {entity.region: labels.index(entity.label) for entity in sentence.entities}
         ids += [known.get(candidate.region, 0) for candidate in proposed]
-    return torch.tensor(ids)
+    return torch.tensor(ids, dtype=torch.long)
 
 
 def explanations(

@@ -49,7 +49,7 @@ class DecoupledNER(Recognizer):
         dtype: to compute in; ``bfloat16`` is two to three times as fast on a CPU that has it, with
             scores that differ in the third decimal.
         prune: read contexts only of mentions that one can make an entity, as far as `calibrate` has
-            seen contexts reach; three to five times as fast, and the same entities but for one in
+            seen contexts reach; two to four times as fast, and the same entities but for one in
             thousands.
 
     Example:
@@ -161,9 +161,11 @@ class DecoupledNER(Recognizer):
                 on these sentences; else it stays.
 
         Raises:
-            InputError: there is no proposer among the generators, or there are no sentences with
-                entities.
+            InputError: there is no proposer among the generators, there are no sentences with
+                entities among the candidates, or one has a label that the model lacks.
         """
+        if not sentences:
+            raise InputError("how a proposer is read is fitted on annotated sentences: give some")
         texts = [sentence.text for sentence in sentences]
         candidates, scores = scored_candidates(self.generator, texts)
         regions = [[candidate.region for candidate in found] for found in candidates]

@@ -21,7 +21,7 @@ def readable_proposer(union: Union) -> BestRegions:
         if isinstance(generator, BestRegions):
             return generator
     raise InputError(
-        "reading a proposer needs one among the candidate generators, in no further union"
+        "read_proposer needs a proposer among the candidate generators, in no further union"
     )
 
 

@@ -34,7 +34,8 @@ REACH_MARGIN = 0.5
 
 class RegionScorer:
     """Scores regions with a :class:`DecoupledModel`. Thread-safe; the answers equal those of
-    ``reference.score_plainly`` up to rounding, whatever else is in the batch.
+    ``reference.score_plainly`` up to rounding, whatever else is in the batch, but for what a
+    proposer's scores add and what pruning leaves out.
 
     Args:
         model: in eval mode; its device and weights must stay as they are, since hidden states of

@@ -10,6 +10,7 @@ import torch
 
 from decoupled_ner import DecoupledNER, Entity
 from decoupled_ner.candidates import JiebaNouns, NGrams, Union
+from decoupled_ner.cli_predict import explain
 from decoupled_ner.inference.decoding import f1_bias
 from decoupled_ner.inference.proposer import Proposer, ProposerCandidates
 from decoupled_ner.inference.reading import UNSCORED, Reading
@@ -58,6 +59,8 @@ def test_the_fit_finds_what_made_the_labels():
     assert abs(useless.weight) < 0.1 < useless.scale
     apart = Reading.fit(torch.zeros(2, 3), torch.tensor([-1.0, 1.0]), torch.tensor([0, 1]))
     assert all(map(math.isfinite, apart)) and apart.weight > 0
+    opposite = Reading.fit(-logits, scores, labels)  # it is less wrong to leave it out
+    assert 0 < opposite.scale < 0.1 and opposite.weight > 0.5
     for labels in (torch.zeros(5), torch.ones(5), torch.zeros(0)):
         with pytest.raises(InputError, match="hold no entity, or nothing else"):
             Reading.fit(torch.zeros(len(labels), 3), torch.zeros(len(labels)), labels.long())
@@ -93,6 +96,42 @@ def test_it_is_read_saved_and_loaded(saved: Path, tiny_encoder: str, tmp_path: P
     assert ner.config.proposer_reading == pytest.approx(list(reading), abs=1e-3)
 
 
+def test_explain_shows_it(
+    saved: Path,
+    tiny_encoder: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setenv("COLUMNS", "200")
+    silent = ProposerCandidates(saved, budget=0, device="cpu")
+    ner = model(tiny_encoder, NGrams(max_length=2), silent)
+    for reads in (False, True):
+        if reads:
+            ner.read_proposer(GOLD)
+        explain(TEXT, model=str(ner.save_pretrained(tmp_path / "m")))
+        shown = capsys.readouterr().out
+        assert ("proposer" in shown) == reads
+        assert (f" {ner.explain(TEXT)[0].proposer or 0:.2f} " in shown) == reads
+
+
+def test_pruning_counts_it_in(saved: Path, tiny_encoder: str):
+    ner = model(
+        tiny_encoder, NGrams(max_length=2), ProposerCandidates(saved, budget=0, device="cpu")
+    )
+    rows: list[int] = []
+    ner.model.mention_encoder.register_forward_hook(
+        lambda _, args, kwargs, output: rows.append(len(args[0])), with_kwargs=True
+    )
+    ner.config.context_reach = [0.0, 0.0, 0.0, 0.0]
+    ner.predict_regions(TEXT)  # mentions are kept from now on
+    for offset, read in ((-100.0, 0), (100.0, len(NGrams(max_length=2).propose(TEXT)))):
+        rows.clear()
+        ner.config.proposer_reading = [1.0, 0.0, offset]
+        assert bool(ner.predict_regions(TEXT)) == bool(read)
+        assert sum(rows) == read
+
+
 def test_the_bias_is_where_f1_is_highest_or_stays(saved: Path, tiny_encoder: str):
     ner = model(tiny_encoder, NGrams(max_length=3), ProposerCandidates(saved, device="cpu"))
     ner.config.outside_bias = 0.25
@@ -113,10 +152,19 @@ def test_one_that_proposes_nothing_is_read_all_the_same(saved: Path, tiny_encode
     assert all(c.sources == ("ngrams",) and c.proposer != UNSCORED for c in explained)
 
 
+def test_sentences_that_it_cannot_be_fitted_on(saved: Path, tiny_encoder: str):
+    ner = model(tiny_encoder, NGrams(max_length=3), ProposerCandidates(saved, device="cpu"))
+    with pytest.raises(InputError, match="give some"):
+        ner.read_proposer([])
+    with pytest.raises(InputError, match="entities of 'FAC', the model has PER, ORG, GPE"):
+        ner.read_proposer([Sentence(TEXT, (entity_at(TEXT, 6, 8, "FAC"),))])
+    assert ner.config.proposer_reading == []
+
+
 def test_without_a_proposer_there_is_nothing_to_read(saved: Path, tiny_encoder: str):
     nested = Union([ProposerCandidates(saved, device="cpu")])
     for generators in ([JiebaNouns()], [JiebaNouns(), nested]):
-        with pytest.raises(InputError, match="needs one among the candidate generators"):
+        with pytest.raises(InputError, match="needs a proposer among the candidate generators"):
             model(tiny_encoder, *generators).read_proposer(GOLD)
     with pytest.raises(InputError, match="three numbers: scale, weight and offset"):
         config = load_encoder_config(tiny_encoder).to_dict()
