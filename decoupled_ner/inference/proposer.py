@@ -215,19 +215,25 @@ def proposers_in(union: Union) -> list[BestRegions]:
     return [generator for generator in union.leaves() if isinstance(generator, BestRegions)]
 
 
+def proposes(union: Union) -> bool:
+    """Whether there is a proposer among a union's generators that isn't only read."""
+    return any(proposer.budget for proposer in proposers_in(union))
+
+
 def with_recorded(union: Union, recorded: OutOfFold) -> Union:
-    """The union with each proposer replaced by what was recorded for its budget.
+    """The union with each proposer replaced by what was recorded for its budget; one with a budget
+    of 0 stays.
 
     Raises:
         InputError: there is no proposer, or more candidates are asked for than were recorded.
     """
-    if not proposers_in(union):
+    if not proposes(union):
         raise InputError("out-of-fold candidates need a proposer among the candidate generators")
     generators: list[CandidateGenerator] = []
     for generator in union.generators:
-        if isinstance(generator, ProposerCandidates):
+        if isinstance(generator, ProposerCandidates) and generator.budget:
             generators.append(recorded.generator(generator.budget))
-        elif isinstance(generator, Union) and proposers_in(generator):
+        elif isinstance(generator, Union) and proposes(generator):
             generators.append(with_recorded(generator, recorded))
         else:
             generators.append(generator)

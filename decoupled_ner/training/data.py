@@ -16,7 +16,7 @@ from decoupled_ner.data.out_of_fold import OutOfFold
 from decoupled_ner.data.pairs import PairEncoder
 from decoupled_ner.data.swaps import swapped_mentions
 from decoupled_ner.gazetteer import KnownTypes
-from decoupled_ner.inference.proposer import proposers_in, with_recorded
+from decoupled_ner.inference.proposer import proposes, with_recorded
 from decoupled_ner.inference.tagger import TaggerCandidates
 from decoupled_ner.models.encoder import load_tokenizer
 from decoupled_ner.models.proposer_inputs import ProposerInputs
@@ -151,7 +151,7 @@ class UnifiedData(SentenceData):
         is replaced by what others suggest that have not, a tagger is left out."""
         union = self.candidates
         if path is None:
-            if any(proposer.budget for proposer in proposers_in(union)):
+            if proposes(union):
                 raise InputError(
                     "a proposer has seen the training sentences: --data.train_candidates FILE takes"
                     " out-of-fold candidates, --data.negative_candidates=false does without"

@@ -152,8 +152,12 @@ def test_recorded_candidates_take_its_place(saved: Path):
     sources = {c.region: c.sources for c in with_recorded(union, recorded).candidates(TEXTS[0])}
     assert sources[Region(3, 4)] == ("proposer",) and "proposer" in sources[Region(0, 3)]
     assert Region(0, 6) not in sources  # the union's own limit and the budget of 2 hold
-    with pytest.raises(InputError, match="need a proposer"):
-        with_recorded(Union([JiebaNouns()]), recorded)
+    silent = ProposerCandidates(saved, budget=0, device="cpu")
+    for generators in ([JiebaNouns()], [JiebaNouns(), silent]):  # what proposes nothing needs none
+        with pytest.raises(InputError, match="need a proposer"):
+            with_recorded(Union(generators), recorded)
+    kept = with_recorded(Union([silent, inner]), recorded)
+    assert kept.generators[0] is silent and kept.candidates(TEXTS[0])
 
 
 def test_the_curve_of_recall(saved: Path, tmp_path: Path):
