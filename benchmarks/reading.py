@@ -8,19 +8,17 @@ thinks of a region: fitted on dev as `model.read_proposer` does in training.
 from __future__ import annotations
 
 import argparse
-import math
 import sys
 from statistics import mean
 
 from results import named_model, write_result
 
 from decoupled_ner import DecoupledNER
-from decoupled_ner.candidates.union import Union
 from decoupled_ner.data.catalog import Dataset, load_dataset
 from decoupled_ner.inference.measure import measure
 from decoupled_ner.inference.proposer import ProposerCandidates
 from decoupled_ner.metrics import Scores
-from decoupled_ner.training.unified import CALIBRATION_SENTENCES, READING_SENTENCES
+from decoupled_ner.training.unified import CALIBRATION_SENTENCES, READING_SENTENCES, spread
 from decoupled_ner.types import InputError
 
 COLUMNS = [
@@ -74,14 +72,14 @@ def both(folder: str, proposer: str, data: Dataset, dtype: str) -> tuple[Scores,
     """Test scores of a model as it is, and when it reads the proposer."""
     plain = DecoupledNER.from_pretrained(folder, dtype=dtype)  # type: ignore[arg-type]
     silent = ProposerCandidates(proposer, budget=0)
-    generator = Union.of(plain.generator).plus(silent)
+    generator = plain.generator.plus(silent)
     train, dev = (data.split(split) for split in ("train", "dev"))
-    plain.calibrate([s.text for s in train[:: math.ceil(len(train) / CALIBRATION_SENTENCES)]])
+    plain.calibrate([s.text for s in spread(train, CALIBRATION_SENTENCES)])
     before = measure(plain, data, bootstrap=0)[0].overall.scores
     given = (plain.model, plain.tokenizer, generator, plain.gazetteer)
     reading = DecoupledNER(*given, dtype=dtype)  # type: ignore[arg-type]
     reading.config.outside_bias = 0.0
-    reading.read_proposer(dev[:: math.ceil(len(dev) / READING_SENTENCES)])
+    reading.read_proposer(spread(dev, READING_SENTENCES))
     return before, measure(reading, data, bootstrap=0)[0].overall.scores
 
 

@@ -4,7 +4,8 @@ proposer on the same encoder ``+ γL_p``."""
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Any, Literal, TypeVar
 
 import pytorch_lightning as pl
 import torch
@@ -42,6 +43,7 @@ CALIBRATION_SENTENCES = 300
 READING_SENTENCES = 1000
 
 ClassWeights = Literal["none", "balanced"]
+_Item = TypeVar("_Item")
 
 
 class UnifiedTraining(EncoderTraining):
@@ -65,7 +67,8 @@ class UnifiedTraining(EncoderTraining):
         overlap: policy for overlapping predictions.
         proposer: a proposer on the model's own encoder, trained with it; None for none.
         read_proposer: have the finished model read the score that its proposer, its own or the one
-            among the candidate generators, gives a region: `DecoupledNER.read_proposer` on dev.
+            among the candidate generators, gives a region: `DecoupledNER.read_proposer` on dev. An
+            ``outside_bias`` of ``auto`` is then 0, one of ``f1`` chosen anew; a number stays.
         max_mention_tokens, max_context_tokens: as in :class:`DecoupledConfig`.
         lr, weight_decay, warmup, seed: as in :class:`EncoderTraining`.
     """
@@ -168,7 +171,14 @@ class UnifiedTraining(EncoderTraining):
         if not data.validates:
             raise InputError(
                 "how a proposer is read is fitted on a dev split that is not trained on: there is"
-                " none; leave out --model.read_proposer"
+                " none; give --model.read_proposer=false"
+            )
+        if not any(
+            sentence.entities for sentence in spread(data.data.split("dev"), READING_SENTENCES)
+        ):
+            raise InputError(
+                f"{data.data.name}: no entity in dev, on which to fit how a proposer is read; give"
+                " --model.read_proposer=false"
             )
 
     def learning_rate_of(self, name: str) -> float:
@@ -284,16 +294,21 @@ class UnifiedTraining(EncoderTraining):
             dtype=dtype,
         )
         texts = [sentence.text for sentence in self.data.training_sentences]
-        ner.calibrate(texts[:: math.ceil(len(texts) / CALIBRATION_SENTENCES)])
+        ner.calibrate(spread(texts, CALIBRATION_SENTENCES))
         if self.reads_proposer:
-            dev = self.data.data.split("dev")
-            if isinstance(self.wanted_bias, str):
-                self.model.config.outside_bias = 0.0  # dev's candidates are what prediction meets
-            ner.read_proposer(
-                dev[:: math.ceil(len(dev) / READING_SENTENCES)], for_f1=self.wanted_bias == "f1"
-            )
-            self.outside_bias.fill_(self.model.config.outside_bias)
+            self._fit_reading(ner)
         return ner
+
+    def _fit_reading(self, ner: DecoupledNER) -> None:
+        dev = spread(self.data.data.split("dev"), READING_SENTENCES)
+        try:
+            ner.read_proposer(dev, for_f1=self.wanted_bias == "f1")
+        except InputError as error:  # no reason to lose what was trained
+            print(f"the model does not read its proposer: {error}", flush=True)
+            return
+        if self.wanted_bias == "auto":
+            ner.config.outside_bias = 0.0  # dev's candidates are what prediction meets
+        self.outside_bias.fill_(ner.config.outside_bias)
 
     def facts(self) -> dict[str, Any]:
         facts: dict[str, Any] = {
@@ -307,3 +322,8 @@ class UnifiedTraining(EncoderTraining):
         if self.joint:
             facts["lost_training_entities"] = self.data.lost_entities
         return facts
+
+
+def spread(items: Sequence[_Item], most: int) -> Sequence[_Item]:
+    """At most so many of the items, evenly spread over all of them."""
+    return items[:: max(1, math.ceil(len(items) / most))]

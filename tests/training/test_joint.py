@@ -33,7 +33,7 @@ from decoupled_ner.models.proposer_inputs import build_proposer
 from decoupled_ner.training.data import UnifiedData
 from decoupled_ner.training.joint import JointProposer
 from decoupled_ner.training.unified import UnifiedTraining
-from decoupled_ner.types import InputError
+from decoupled_ner.types import InputError, entity_at
 from training.tiny import Run
 
 JOINT = JointProposer(
@@ -347,9 +347,30 @@ def test_the_weight_of_its_loss_is_no_negative_number():
         JointProposer(gamma=-0.5)
 
 
+def test_reading_that_cannot_be_fitted_loses_no_model(
+    folder: Path, tiny_encoder: str, capsys: pytest.CaptureFixture[str]
+):
+    text = "他在中国国际航空股份有限公司"  # wider than what the head scores
+    [label, *_] = UnifiedData(str(folder), tiny_encoder, NGrams(max_length=1)).labels[1:]
+    write_jsonl([Sentence(text, (entity_at(text, 2, 14, label),))], folder / "dev.jsonl")
+    settings = {"read_proposer": True, "outside_bias": "f1"}
+    model, data = modules(folder, tiny_encoder, JOINT, **settings)
+    fit(folder, model, data, max_epochs=2, limit_train_batches=1)
+    bias = model.outside_bias.item()
+    ner = model.recognizer()
+    assert "the model does not read its proposer: " in capsys.readouterr().out
+    assert ner.config.proposer_reading == [] and ner.config.outside_bias == bias != 0
+    assert "proposer_reading" not in model.facts()
+
+    write_jsonl([Sentence(text)], folder / "dev.jsonl")
+    model, data = modules(folder, tiny_encoder, JOINT, **settings)
+    with pytest.raises(InputError, match="no entity in dev"):
+        fit(folder, model, data, max_epochs=1)
+
+
 def test_reading_needs_a_proposer_and_a_dev_split(folder: Path, tiny_encoder: str):
     model, data = modules(folder, tiny_encoder, None, read_proposer=True)
-    with pytest.raises(InputError, match="needs one among the candidate generators"):
+    with pytest.raises(InputError, match="needs a proposer among the candidate generators"):
         fit(folder, model, data, max_epochs=1)
     (folder / "dev.jsonl").unlink()
     model, data = modules(folder, tiny_encoder, JOINT, read_proposer=True)
