@@ -20,6 +20,7 @@ from decoupled_ner import DecoupledNER
 from decoupled_ner.data.catalog import Dataset, load_dataset
 from decoupled_ner.inference.load import load_model
 from decoupled_ner.inference.recognizer import Recognizer
+from decoupled_ner.training.fitting import fit_reach
 from decoupled_ner.types import Entity, InputError
 
 COLUMNS = [
@@ -36,7 +37,7 @@ NOTE = (
     "Test split, candidates included, nothing else on the machine. Against the first: time as a"
     " multiple of the first system's. Entities that differ: found by one of the two ways alone."
 )
-CALIBRATION, WARM_UP = 300, 16
+WARM_UP = 16
 
 
 def main() -> None:
@@ -103,7 +104,7 @@ def once(
     if isinstance(recognizer, DecoupledNER):
         recognizer.prune = prune
         if prune and not recognizer.config.context_reach:
-            recognizer.calibrate(train[:: max(1, len(train) // CALIBRATION)])
+            fit_reach(recognizer, data.split("train"))
             reach = recognizer.config.context_reach
             recognizer = DecoupledNER.from_pretrained(folder, dtype=dtype)  # type: ignore[arg-type]
             recognizer.config.context_reach = reach

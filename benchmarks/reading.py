@@ -18,7 +18,7 @@ from decoupled_ner.data.catalog import Dataset, load_dataset
 from decoupled_ner.inference.measure import measure
 from decoupled_ner.inference.proposer import ProposerCandidates
 from decoupled_ner.metrics import Scores
-from decoupled_ner.training.unified import CALIBRATION_SENTENCES, READING_SENTENCES, spread
+from decoupled_ner.training.fitting import fit_reach, fit_reading
 from decoupled_ner.types import InputError
 
 COLUMNS = [
@@ -74,12 +74,11 @@ def both(folder: str, proposer: str, data: Dataset, dtype: str) -> tuple[Scores,
     silent = ProposerCandidates(proposer, budget=0)
     generator = plain.generator.plus(silent)
     train, dev = (data.split(split) for split in ("train", "dev"))
-    plain.calibrate([s.text for s in spread(train, CALIBRATION_SENTENCES)])
+    fit_reach(plain, train)
     before = measure(plain, data, bootstrap=0)[0].overall.scores
     given = (plain.model, plain.tokenizer, generator, plain.gazetteer)
     reading = DecoupledNER(*given, dtype=dtype)  # type: ignore[arg-type]
-    reading.config.outside_bias = 0.0
-    reading.read_proposer(spread(dev, READING_SENTENCES))
+    fit_reading(reading, dev)
     return before, measure(reading, data, bootstrap=0)[0].overall.scores
 
 

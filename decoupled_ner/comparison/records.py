@@ -12,8 +12,8 @@ from decoupled_ner.types import InputError
 
 _KEPT = (
     "system dataset split encoder init seed epochs dev_f1 dtype train_seconds predict_seconds"
-    " steps items_seen tokens_seen"
-    " lr pairs_per_epoch outside_bias gazetteer_digest lost_training_entities extra_sentences"
+    " steps items_seen tokens_seen lr pairs_per_epoch outside_bias proposer_reading"
+    " gazetteer_digest lost_training_entities extra_sentences"
     " candidates_a_sentence"
     " by_type mentions sentences errors checksums device machine versions commit"
 )

@@ -23,7 +23,8 @@ class ScoredCandidate:
 
     ``known``: type → share of the mention's weight, by the gazetteer that the model reads; empty
     where there is none or it has no such mention. ``proposer``: the score that a proposer which the
-    model reads gives the region, any real number; None where it reads none. ``label`` is the global
+    model reads gives the region, any real number (one
+    it can't score gets the lowest); None where it reads none. ``label`` is the global
     classifier's choice; ``global_`` has the outside bias and both of these in it.
     """
 

@@ -36,6 +36,9 @@ from decoupled_ner.models.decoupled import DecoupledConfig, DecoupledModel
 from decoupled_ner.models.encoder import load_tokenizer, load_weights, quiet_transformers
 from decoupled_ner.types import Candidate, Entity, InputError, Sentence
 
+#: How many candidates `DecoupledNER.calibrate` needs.
+CALIBRATION_REGIONS = 1000
+
 
 class DecoupledNER(Recognizer):
     """Finds entities: generators propose regions, the model labels each, overlaps are resolved.
@@ -146,10 +149,13 @@ class DecoupledNER(Recognizer):
 
     def calibrate(self, sentences: Sequence[str]) -> None:
         """Measure how far contexts reach, for ``prune``, on some hundred sentences of the kind that
-        the model is for. Training does so; what was measured is saved with the model."""
+        the model is for. Training does so; what was measured is saved with the model. Fewer than
+        `CALIBRATION_REGIONS` candidates tell too little: then all contexts are read."""
         candidates = self.generator.candidates_batch(sentences)
         regions = [[candidate.region for candidate in found] for found in candidates]
-        self.config.context_reach = self._scorer.context_reach(sentences, regions)
+        enough = sum(map(len, regions)) >= CALIBRATION_REGIONS
+        reach = self._scorer.context_reach(sentences, regions) if enough else []
+        self.config.context_reach = reach
 
     def read_proposer(self, sentences: Sequence[Sentence], *, for_f1: bool = True) -> None:
         """Have the global classifier read what the proposer among the generators thinks of a

@@ -51,4 +51,5 @@ def scored_candidates(
 
 def _scores(found: ScoredRegions, candidates: Sequence[Candidate]) -> list[float]:
     known = found.by_region()
-    return [known.get((candidate.start, candidate.end), UNSCORED) for candidate in candidates]
+    missing = min([UNSCORED, *known.values()])
+    return [known.get((candidate.start, candidate.end), missing) for candidate in candidates]

@@ -16,7 +16,8 @@ from torch.nn import functional as F
 
 from decoupled_ner.types import InputError
 
-#: The score of a region that the proposer gives none: it is too wide, or cuts a word.
+#: The score of a region that the proposer gives none (it is too wide, or cuts a word), unless all
+#: others of its text score less.
 UNSCORED = -10.0
 
 #: Keeps the numbers finite where a few sentences can be told apart perfectly.

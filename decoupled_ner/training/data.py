@@ -16,7 +16,7 @@ from decoupled_ner.data.out_of_fold import OutOfFold
 from decoupled_ner.data.pairs import PairEncoder
 from decoupled_ner.data.swaps import swapped_mentions
 from decoupled_ner.gazetteer import KnownTypes
-from decoupled_ner.inference.proposer import proposes, with_recorded
+from decoupled_ner.inference.proposer import BestRegions, proposes, with_recorded
 from decoupled_ner.inference.tagger import TaggerCandidates
 from decoupled_ner.models.encoder import load_tokenizer
 from decoupled_ner.models.proposer_inputs import ProposerInputs
@@ -98,6 +98,10 @@ class UnifiedData(SentenceData):
         self.candidates = Union.of(candidates)
         if train_mentions:
             self.candidates = with_mentions_of(self.candidates, self.data.split(fit_on))
+        if all(isinstance(g, BestRegions) and not g.budget for g in self.candidates.leaves()):
+            raise InputError(
+                "a proposer with a budget of 0 is only read: give other generators too"
+            )
         to_config(self.candidates)  # what can't be saved is told now, not after the training
         self._check_budget()
         self.negative_generators = [

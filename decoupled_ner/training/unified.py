@@ -4,8 +4,7 @@ proposer on the same encoder ``+ γL_p``."""
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import pytorch_lightning as pl
 import torch
@@ -29,6 +28,7 @@ from decoupled_ner.models.encoder import encoder_settings, load_encoder, load_to
 from decoupled_ner.training.base import EncoderTraining
 from decoupled_ner.training.data import UnifiedData
 from decoupled_ner.training.datamodule import TrainingData
+from decoupled_ner.training.fitting import check_dev, fit_reach, fit_reading
 from decoupled_ner.training.joint import JointProposer, OwnCandidates, own_candidates
 from decoupled_ner.training.sentence_data import EvaluationBatch
 from decoupled_ner.types import Entity, InputError
@@ -36,14 +36,7 @@ from decoupled_ner.types import Entity, InputError
 #: Peak rate of the weights that what a gazetteer says has: a few numbers that begin at 0.
 GAZETTEER_LR = 3e-2
 
-#: How many training sentences tell how far contexts reach, at most.
-CALIBRATION_SENTENCES = 300
-
-#: How many dev sentences tell how a proposer is read, at most.
-READING_SENTENCES = 1000
-
 ClassWeights = Literal["none", "balanced"]
-_Item = TypeVar("_Item")
 
 
 class UnifiedTraining(EncoderTraining):
@@ -68,7 +61,8 @@ class UnifiedTraining(EncoderTraining):
         proposer: a proposer on the model's own encoder, trained with it; None for none.
         read_proposer: have the finished model read the score that its proposer, its own or the one
             among the candidate generators, gives a region: `DecoupledNER.read_proposer` on dev. An
-            ``outside_bias`` of ``auto`` is then 0, one of ``f1`` chosen anew; a number stays.
+            ``outside_bias`` of ``auto`` is then 0, one of ``f1`` chosen anew; a number stays. Three
+            numbers (``proposer_reading`` of an earlier run's result) are taken as they are.
         max_mention_tokens, max_context_tokens: as in :class:`DecoupledConfig`.
         lr, weight_decay, warmup, seed: as in :class:`EncoderTraining`.
     """
@@ -93,7 +87,7 @@ class UnifiedTraining(EncoderTraining):
         max_mention_tokens: int = 32,
         max_context_tokens: int = 128,
         proposer: JointProposer | None = None,
-        read_proposer: bool = False,
+        read_proposer: bool | list[float] = False,
         lr: float = 5e-6,
         weight_decay: float = 0.01,
         warmup: float = 0.1,
@@ -129,6 +123,8 @@ class UnifiedTraining(EncoderTraining):
         self.register_buffer("f1_before", torch.tensor(1.0))
         self.joint = proposer if proposer and proposer.gamma else None
         self.reads_proposer = read_proposer
+        if isinstance(read_proposer, list) and len(read_proposer) != 3:
+            raise InputError("read_proposer takes true, false, or three numbers as [0.6,0.5,-1.7]")
         self.class_weights: Tensor | None = None
         self._known: KnownTypes | None = None
         # A classifier whose loss has no weight stays as it was, weight decay included.
@@ -150,7 +146,10 @@ class UnifiedTraining(EncoderTraining):
         if self._known is not None:
             self.model.read_gazetteer(self._known.labels)
         if self.reads_proposer:
-            self._check_reading(data)
+            if self.joint is None:
+                readable_proposer(data.candidates)
+            if self.reads_proposer is True:
+                check_dev(data.data, data.validates)
         if self.joint is None:
             return
         if not data.validates:
@@ -163,23 +162,6 @@ class UnifiedTraining(EncoderTraining):
         texts = [sentence.text for sentence in data.training_sentences]
         inputs = self.joint.add_to(self.model, self.tokenizer, texts, self.seed)
         data.train_proposer(inputs, self.joint.batch_size)
-
-    def _check_reading(self, data: UnifiedData) -> None:
-        """Raise an `InputError` where there is nothing to read, or nothing to fit that on."""
-        if self.joint is None:
-            readable_proposer(data.candidates)
-        if not data.validates:
-            raise InputError(
-                "how a proposer is read is fitted on a dev split that is not trained on: there is"
-                " none; give --model.read_proposer=false"
-            )
-        if not any(
-            sentence.entities for sentence in spread(data.data.split("dev"), READING_SENTENCES)
-        ):
-            raise InputError(
-                f"{data.data.name}: no entity in dev, on which to fit how a proposer is read; give"
-                " --model.read_proposer=false"
-            )
 
     def learning_rate_of(self, name: str) -> float:
         if name.startswith("model.gazetteer_classifier."):
@@ -293,22 +275,13 @@ class UnifiedTraining(EncoderTraining):
             device=str(self.device),
             dtype=dtype,
         )
-        texts = [sentence.text for sentence in self.data.training_sentences]
-        ner.calibrate(spread(texts, CALIBRATION_SENTENCES))
-        if self.reads_proposer:
-            self._fit_reading(ner)
-        return ner
-
-    def _fit_reading(self, ner: DecoupledNER) -> None:
-        dev = spread(self.data.data.split("dev"), READING_SENTENCES)
-        try:
-            ner.read_proposer(dev, for_f1=self.wanted_bias == "f1")
-        except InputError as error:  # no reason to lose what was trained
-            print(f"the model does not read its proposer: {error}", flush=True)
-            return
-        if self.wanted_bias == "auto":
-            ner.config.outside_bias = 0.0  # dev's candidates are what prediction meets
+        fit_reach(ner, self.data.training_sentences)
+        if isinstance(self.reads_proposer, list):
+            ner.config.proposer_reading = self.reads_proposer
+        elif self.reads_proposer:
+            fit_reading(ner, self.data.data.split("dev"), self.wanted_bias)
         self.outside_bias.fill_(ner.config.outside_bias)
+        return ner
 
     def facts(self) -> dict[str, Any]:
         facts: dict[str, Any] = {
@@ -322,8 +295,3 @@ class UnifiedTraining(EncoderTraining):
         if self.joint:
             facts["lost_training_entities"] = self.data.lost_entities
         return facts
-
-
-def spread(items: Sequence[_Item], most: int) -> Sequence[_Item]:
-    """At most so many of the items, evenly spread over all of them."""
-    return items[:: max(1, math.ceil(len(items) / most))]

@@ -152,7 +152,9 @@ def regions(ner: DecoupledNER) -> list[list[Region]]:
     return [[c.region for c in found] for found in ner.generator.candidates_batch(TEXTS)]
 
 
-def test_contexts_that_cannot_matter_are_not_read(tiny_encoder: str, tmp_path: Path) -> None:
+def test_contexts_that_cannot_matter_are_not_read(
+    tiny_encoder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ner = recognizer(tiny_encoder, outside_bias=2.0)
     with torch.no_grad():  # mentions decide more than contexts
         ner.model.global_classifier.weight[:, ner.model.mention_encoder.config.hidden_size :] /= 16
@@ -160,6 +162,9 @@ def test_contexts_that_cannot_matter_are_not_read(tiny_encoder: str, tmp_path: P
     before, read = contexts_read(ner)
     assert any(before) and read == candidates
 
+    ner.calibrate(TEXTS)
+    assert ner.config.context_reach == []  # from too few
+    monkeypatch.setattr("decoupled_ner.inference.model.CALIBRATION_REGIONS", candidates)
     ner.calibrate(TEXTS)
     reach = ner.config.context_reach
     assert len(reach) == 4 and reach[0] == 0 and max(reach) > 0

@@ -342,6 +342,24 @@ def test_the_finished_model_reads_its_proposer(folder: Path, tiny_encoder: str):
     assert all(a.global_ == pytest.approx(b.global_, abs=1e-5) for a, b in again)
 
 
+def test_the_numbers_of_an_earlier_run_are_read_as_they_are(folder: Path, tiny_encoder: str):
+    numbers = [0.5, 0.75, -1.25]
+    model, data = modules(folder, tiny_encoder, JOINT, read_proposer=numbers, outside_bias=0.5)
+    fit(folder, model, data, max_epochs=1)
+    config = model.recognizer().config
+    assert config.proposer_reading == numbers and config.outside_bias == 0.5
+    with pytest.raises(InputError, match="true, false, or three numbers"):
+        modules(folder, tiny_encoder, JOINT, read_proposer=[0.5])
+
+
+def test_one_that_is_only_read_is_not_enough(folder: Path, tiny_encoder: str):
+    made = Proposer(*build_proposer(tiny_encoder, ProposerConfig(size=8), [], []), device="cpu")
+    silent = ProposerCandidates(made.save_pretrained(folder / "proposer"), budget=0, device="cpu")
+    with pytest.raises(InputError, match="give other generators too"):
+        UnifiedData(str(folder), tiny_encoder, silent)
+    assert UnifiedData(str(folder), tiny_encoder, Union([NGrams(max_length=1), silent]))
+
+
 def test_the_weight_of_its_loss_is_no_negative_number():
     with pytest.raises(InputError, match=r"gamma=-0\.5, the weight of a loss"):
         JointProposer(gamma=-0.5)

@@ -155,7 +155,7 @@ def learns_by_heart(
 ) -> None:
     trainer(tmp_path, epochs, limit_val_batches=0).fit(model, data)
     ner = model.recognizer()
-    assert len(ner.config.context_reach) == len(data.labels)
+    assert ner.config.context_reach == []  # two sentences don't tell how far contexts reach
     texts = [sentence.text for sentence in sentences]
     found = ner.predict_batch(texts)
     for sentence, entities in zip(sentences, found, strict=True):
