@@ -163,8 +163,8 @@ class DecoupledNER(Recognizer):
         the model.
 
         Args:
-            for_f1: also set the outside bias to where F1 is highest (`decoding.f1_bias`) by the F1
-                on these sentences; else it stays.
+            for_f1: also set the outside bias to where F1 is highest on these sentences
+                (`decoding.bias_for_f1`); else it stays.
 
         Raises:
             InputError: there is no proposer among the generators, there are no sentences with

@@ -11,14 +11,14 @@ import torch
 from decoupled_ner import DecoupledNER, Entity
 from decoupled_ner.candidates import JiebaNouns, NGrams, Union
 from decoupled_ner.cli_predict import explain
-from decoupled_ner.inference.decoding import f1_bias
+from decoupled_ner.inference.decoding import bias_for_f1, decode
 from decoupled_ner.inference.proposer import Proposer, ProposerCandidates
 from decoupled_ner.inference.reading import UNSCORED, Reading
 from decoupled_ner.models.decoupled import DecoupledConfig, DecoupledModel
 from decoupled_ner.models.encoder import load_encoder, load_encoder_config, load_tokenizer
 from decoupled_ner.models.proposer import ProposerConfig
 from decoupled_ner.models.proposer_inputs import build_proposer
-from decoupled_ner.types import InputError, Sentence, entity_at
+from decoupled_ner.types import Candidate, InputError, Sentence, entity_at
 
 TEXT, OTHER = "王小明昨天在北京说九江很好", "东盟的小李去了上海"
 GOLD = [
@@ -138,7 +138,24 @@ def test_the_bias_is_where_f1_is_highest_or_stays(saved: Path, tiny_encoder: str
     ner.read_proposer(GOLD, for_f1=False)
     assert ner.config.outside_bias == 0.25
     ner.read_proposer(GOLD)
-    assert f1_bias(0.0) <= ner.config.outside_bias <= 0
+    assert -3 <= ner.config.outside_bias <= 0.6
+
+
+@pytest.mark.parametrize("margin", [-1.4, 0.1, 2.0])
+def test_the_best_bias_lets_entities_through_and_nothing_else(margin: float):
+    """Entities are ahead of ``O`` by ``margin``, all other candidates 2.4 less."""
+    candidates = [Candidate(i, i + 1, ("x",)) for i in range(8)]
+    gold = Sentence(
+        "一二三四五六七八", tuple(entity_at("一二三四五六七八", i, i + 1, "PER") for i in (1, 5))
+    )
+    logits = torch.zeros(8, 3, 4)
+    logits[:, 0, 1] = margin - 2.4
+    logits[[1, 5], 0, 1] = margin
+    config = DecoupledConfig(labels=LABELS, outside_bias=9.0)
+    bias = bias_for_f1([gold], [candidates], [logits], config)
+    assert max(margin - 2.4, -3.0) < bias < min(margin, 0.9) and config.outside_bias == 9.0
+    config.outside_bias = bias
+    assert [e.start for e in decode(gold.text, candidates, logits, config)] == [1, 5]
 
 
 def test_one_that_proposes_nothing_is_read_all_the_same(saved: Path, tiny_encoder: str):
