@@ -42,8 +42,9 @@ def fit_reach(ner: DecoupledNER, sentences: Sequence[Sentence]) -> None:
 def fit_reading(
     ner: DecoupledNER, dev: Sequence[Sentence], bias: float | Literal["auto", "f1"] = "f1"
 ) -> None:
-    """Have the model read its proposer, as is best on dev. An outside bias of ``f1`` is chosen there
-    too, one of ``auto`` is 0, since dev's candidates are what prediction meets; a number stays."""
+    """Have the model read its proposer, as is best on dev. An outside bias of ``f1`` is chosen
+    there too, one of ``auto`` is 0, since dev's candidates are what prediction meets; a number
+    stays."""
     try:
         ner.read_proposer(spread(dev, READING_SENTENCES), for_f1=bias == "f1")
     except InputError as error:  # no reason to lose what was trained

@@ -61,9 +61,9 @@ class UnifiedTraining(EncoderTraining):
         proposer: a proposer on the model's own encoder, trained with it; None for none.
         read_proposer: have the finished model read the score that its proposer, its own or the one
             among the candidate generators, gives a region: `DecoupledNER.read_proposer` on dev. An
-            ``outside_bias`` of ``auto`` is then 0, one of ``f1`` where dev's F1 is highest; a number
-            stays. Three
-            numbers (``proposer_reading`` of an earlier run's result) are taken as they are.
+            ``outside_bias`` of ``auto`` is then 0, one of ``f1`` where dev's F1 is highest; a
+            number stays. Three numbers (``proposer_reading`` of an earlier run's result) are taken
+            as they are.
         max_mention_tokens, max_context_tokens: as in :class:`DecoupledConfig`.
         lr, weight_decay, warmup, seed: as in :class:`EncoderTraining`.
     """

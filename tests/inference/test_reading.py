@@ -148,7 +148,8 @@ def test_the_best_bias_lets_entities_through_and_nothing_else(margin: float):
     gold = Sentence(
         "一二三四五六七八", tuple(entity_at("一二三四五六七八", i, i + 1, "PER") for i in (1, 5))
     )
-    logits = torch.zeros(8, 3, 4)
+    logits = torch.full((8, 3, 4), -20.0)
+    logits[:, :, 0] = 0
     logits[:, 0, 1] = margin - 2.4
     logits[[1, 5], 0, 1] = margin
     config = DecoupledConfig(labels=LABELS, outside_bias=9.0)
