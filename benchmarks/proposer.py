@@ -14,7 +14,7 @@ from pathlib import Path
 from results import write_result
 
 BUDGETS = (1.0, 2.0, 3.0, 5.0, 8.0, 10.0, 15.0, 20.0)
-COLUMNS = ["data set", *(f"{budget:g}" for budget in BUDGETS)]
+COLUMNS = ["data set", "trained on", *(f"{budget:g}" for budget in BUDGETS)]
 NOTE = (
     "Share of the test set's entities, in percent, among so many candidates a sentence on average"
     " on dev; in brackets the average on test."
@@ -37,7 +37,7 @@ def main() -> None:
         cells = [
             f"{100 * points[b]['recall']:.1f} ({points[b]['candidates']:.1f})" for b in BUDGETS
         ]
-        rows.append([run["dataset"], *cells])
+        rows.append([run["dataset"], run["train_sentences"], *cells])
         kept = ("dataset", "split", "encoder", "seed", "epochs", "train_sentences", "checksums")
         facts.append({name: run[name] for name in (*kept, "machine", "versions", "commit")})
     result = {"experiment": "proposer-recall", "columns": COLUMNS, "rows": rows, "note": NOTE}
