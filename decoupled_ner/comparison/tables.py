@@ -279,4 +279,5 @@ def _compared(row: Row, rows: Sequence[Row]) -> str:
         return f"{against}: {100 * (row.f1 - others[0].f1):+.2f}, no pairs"
     test = paired_test([ours[seed] for seed in seeds], [theirs[seed] for seed in seeds])
     bounds = f"{100 * test.low:+.2f} to {100 * test.high:+.2f}"
-    return f"{against}: {100 * test.difference:+.2f} ({bounds}), p = {test.p:.3f}"
+    p = f"p = {test.p:.3f}" if test.p >= 0.0005 else "p < 0.001"
+    return f"{against}: {100 * test.difference:+.2f} ({bounds}), {p}"
