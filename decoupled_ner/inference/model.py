@@ -52,7 +52,7 @@ class DecoupledNER(Recognizer):
         dtype: to compute in; ``bfloat16`` is two to three times as fast on a CPU that has it, with
             scores that differ in the third decimal.
         prune: read contexts only of mentions that one can make an entity, as far as `calibrate` has
-            seen contexts reach; two to four times as fast, and the same entities but for one in
+            seen contexts reach; up to four times as fast, and the same entities but for one in
             thousands.
 
     Example:
