@@ -175,13 +175,14 @@ class DecoupledNER(Recognizer):
         texts = [sentence.text for sentence in sentences]
         candidates, scores = scored_candidates(self.generator, texts)
         regions = [[candidate.region for candidate in found] for found in candidates]
-        logits = self._scorer.score(texts, regions)
+        logits = torch.cat(self._scorer.score(texts, regions))
         gold = gold_labels(sentences, candidates, self.config.labels)
         flat = torch.tensor([score for of_text in scores for score in of_text])
-        reading = Reading.fit(torch.cat(logits)[:, 0], flat, gold)
+        reading = Reading.fit(logits[:, 0], flat, gold)
         self.config.proposer_reading = list(reading)
         if for_f1:
-            read = self._scorer.score(texts, regions, scores)
+            logits[:, 0] = reading.apply(logits[:, 0], flat)
+            read = logits.split([len(found) for found in candidates])
             self.config.outside_bias = bias_for_f1(sentences, candidates, read, self.config)
 
     def save_pretrained(self, directory: str | Path) -> Path:

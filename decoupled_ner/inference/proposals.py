@@ -41,11 +41,8 @@ def scored_candidates(
         [Candidate(region.start, region.end, (proposer.name,)) for region in chosen]
         for chosen in map(proposer.chosen, found)
     ]
-    if rest:
-        others = Union(rest, union.max_length).candidates_batch(texts)
-        candidates = [union.join(pair) for pair in zip(others, own, strict=True)]
-    else:
-        candidates = [union.join([alone]) for alone in own]
+    others = Union(rest).candidates_batch(texts) if rest else [[] for _ in texts]
+    candidates = [union.join(pair) for pair in zip(others, own, strict=True)]
     return candidates, [_scores(*pair) for pair in zip(found, candidates, strict=True)]
 
 

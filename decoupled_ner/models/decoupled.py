@@ -191,11 +191,8 @@ class DecoupledModel(PreTrainedModel):
         model that reads one needs → the three classifiers' logits, (B, L) each."""
         h_m, h_c = self.dropout(h_m), self.dropout(h_c)
         logits = self.global_classifier(torch.cat([h_m, h_c], dim=-1)).float()
-        if self.gazetteer_classifier is not None:
-            assert known is not None, "this model reads a gazetteer"
-            logits = logits + self.gazetteer_classifier(known).float()
         return DecoupledOutput(
-            global_logits=logits,
+            global_logits=self._with_gazetteer(logits, known),
             mention_logits=self.mention_classifier(h_m).float(),
             context_logits=self.context_classifier(h_c).float(),
         )
@@ -208,10 +205,15 @@ class DecoupledModel(PreTrainedModel):
             return None
         weight = self.global_classifier.weight[:, : h_m.shape[1]]
         logits = F.linear(h_m, weight, self.global_classifier.bias).float()
-        if self.gazetteer_classifier is not None:
-            assert known is not None, "this model reads a gazetteer"
-            logits = logits + self.gazetteer_classifier(known).float()
-        return logits
+        return self._with_gazetteer(logits, known)
+
+    def _with_gazetteer(self, logits: Tensor, known: Tensor | None) -> Tensor:
+        """Global logits (B, L) and, where the model reads a gazetteer, what that adds."""
+        if self.gazetteer_classifier is None:
+            return logits
+        assert known is not None, "this model reads a gazetteer"
+        added: Tensor = self.gazetteer_classifier(known)
+        return logits + added.float()
 
     def forward(
         self,

@@ -240,6 +240,11 @@ def test_training_never_asks_it_about_training_sentences(
     model, data = modules(folder, tiny_encoder, JOINT)
     fit(folder, model, data, max_epochs=2, num_sanity_val_steps=0)
     assert asked == [sentence.text for sentence in dev] * 2  # anew in each epoch
+    asked.clear()
+    model.recognizer()
+    thresholds, reach = asked[: len(dev)], asked[len(dev) :]
+    assert thresholds == [sentence.text for sentence in dev]
+    assert set(reach) <= {sentence.text for sentence in data.training_sentences}
     assert data.pairs() == modules(folder, tiny_encoder, None)[1].pairs()  # nor are its negatives
 
 
