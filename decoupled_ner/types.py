@@ -84,6 +84,24 @@ class Sentence:
 
 
 @dataclass(frozen=True, slots=True)
+class NoisySentence(Sentence):
+    """A sentence with the labels of a gazetteer: some are wrong, and entities are missing.
+
+    ``sources`` has the gazetteer's sources behind each of ``entities``. ``doubtful`` are regions
+    that the gazetteer knows but that were not labelled: nobody knows whether they are entities, so
+    training had better not call them ``O``.
+    """
+
+    sources: tuple[tuple[str, ...], ...] = ()
+    doubtful: tuple[Region, ...] = ()
+
+
+def doubtful_regions(sentence: Sentence) -> tuple[Region, ...]:
+    """The regions of a sentence that nobody has labelled, not even as ``O``."""
+    return sentence.doubtful if isinstance(sentence, NoisySentence) else ()
+
+
+@dataclass(frozen=True, slots=True)
 class Candidate:
     """A region that one or more generators propose; ``sources`` are their names, sorted."""
 

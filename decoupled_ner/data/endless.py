@@ -12,9 +12,9 @@ import numpy as np
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from decoupled_ner.data.distant import NoisySentence, read_distant
+from decoupled_ner.data.distant import read_distant
 from decoupled_ner.data.mentions import is_held_out
-from decoupled_ner.types import InputError
+from decoupled_ner.types import InputError, NoisySentence
 
 # Rows whose texts are made Python strings together.
 _TEXTS_TOGETHER = 4096

@@ -7,6 +7,7 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
+from typing import Literal
 
 import numpy as np
 
@@ -28,6 +29,8 @@ class ExtraTraining:
         entries: so many of them, drawn at random; None for all.
         distant: a folder that ``decoupled-ner distant label`` wrote.
         sentences: so many of them, drawn at random; None for all.
+        doubtful: what regions of theirs are that the gazetteer knows but that were not labelled:
+            ``unknown``, so that nothing is learnt from them, or ``outside``, entities of no kind.
         rename: types by other names, e.g. ``GPE: LOC`` for MSRA.
     """
 
@@ -36,6 +39,7 @@ class ExtraTraining:
     entries: int | None = None
     distant: str | None = None
     sentences: int | None = None
+    doubtful: Literal["unknown", "outside"] = "unknown"
     rename: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -82,7 +86,8 @@ def _sentences(extra: ExtraTraining, seed: int) -> Iterator[Sentence]:
     if extra.distant is not None:
         from decoupled_ner.data.distant import read_distant  # needs pyarrow
 
-        yield from islice(read_distant(extra.distant, seed=seed), extra.sentences)
+        for sentence in islice(read_distant(extra.distant, seed=seed), extra.sentences):
+            yield sentence if extra.doubtful == "unknown" else replace(sentence, doubtful=())
 
 
 def _entries(path: str, count: int | None, seed: int) -> Iterator[Sentence]:
@@ -99,4 +104,4 @@ def _renamed(sentence: Sentence, names: Mapping[str, str]) -> Sentence:
     if not any(entity.label in names for entity in sentence.entities):
         return sentence
     entities = (replace(e, label=names.get(e.label, e.label)) for e in sentence.entities)
-    return Sentence(sentence.text, tuple(entities), sentence.id)
+    return replace(sentence, entities=tuple(entities))

@@ -14,12 +14,11 @@ import torch
 from torch import Tensor
 
 from decoupled_ner.candidates.base import CandidateGenerator
-from decoupled_ner.data.distant import NoisySentence
 from decoupled_ner.data.pairs import PairEncoder, TokenizedText, pad_ids
 from decoupled_ner.labels import OUTSIDE
 from decoupled_ner.models.encoder import load_tokenizer
 from decoupled_ner.models.units import split_units
-from decoupled_ner.types import InputError, Region
+from decoupled_ner.types import InputError, NoisySentence, Region
 
 #: Of a longer mention the two ends are masked and the middle is left out.
 MASKED_TOKENS = 30

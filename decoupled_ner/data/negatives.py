@@ -3,7 +3,8 @@
 Three kinds: regions of a *noun* generator; regions whose text is within one *edit* of an entity
 mention (one insertion, deletion or substitution of a character); and regions that the configured
 *candidate* generators propose, since a model must have seen as ``O`` what prediction will ask it
-about. The paper's appendix has the first two; no gold region is ever in the pool. Tokenisers drop
+about. The paper's appendix has the first two; no gold region is ever in the pool, nor one that
+overlaps what a gazetteer knows but could not label. Tokenisers drop
 whitespace at an end, so neither is a region that has it, nor a gold one without it: ``Rome`` would
 be taught as ``O``.
 """
@@ -17,7 +18,7 @@ from typing import Literal
 from decoupled_ner.candidates.base import CandidateGenerator
 from decoupled_ner.candidates.words import trimmed
 from decoupled_ner.progress import batches
-from decoupled_ner.types import Region, Sentence
+from decoupled_ner.types import Region, Sentence, doubtful_regions
 
 EditScope = Literal["sentence", "dataset", "none"]
 
@@ -50,7 +51,15 @@ def negative_pools(
                 pool.update(everywhere.regions(sentence.text))
             text = sentence.text
             gold = {trimmed(text, entity.start, entity.end) for entity in sentence.entities}
-            pools.append(sorted(r for r in pool - gold if trimmed(text, r.start, r.end) == r))
+            doubtful = doubtful_regions(sentence)
+            pools.append(
+                sorted(
+                    region
+                    for region in pool - gold
+                    if trimmed(text, region.start, region.end) == region
+                    and not any(region.overlaps(other) for other in doubtful)
+                )
+            )
     return pools
 
 

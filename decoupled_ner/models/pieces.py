@@ -5,7 +5,7 @@ N units, M encoder tokens, C characters of a unit; B windows in a batch.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -18,6 +18,7 @@ from decoupled_ner.models.characters import MAX_CHARACTERS, character_type
 from decoupled_ner.models.embeddings import Vocabulary
 from decoupled_ner.models.lexicon import Lexicon, WordSets
 from decoupled_ner.models.units import IntArray, TokenizedUnits, Window, windows
+from decoupled_ner.types import Region
 
 #: What follows the last unit in its bigram; white space is in no unit, so no text has it there.
 _END = "\n"
@@ -150,6 +151,14 @@ def _window_limit(config: TokenWindows) -> int:
     return max(1, min(config.max_tokens, int(positions) - 2) - 2)
 
 
+def units_of(units: IntArray, regions: Iterable[Region]) -> list[int]:
+    """The numbers of the units (N, 2) that regions of the text have a character of."""
+    touched = np.zeros(len(units), bool)
+    for region in regions:
+        touched |= (units[:, 0] < region.end) & (units[:, 1] > region.start)
+    return np.flatnonzero(touched).tolist()
+
+
 def bigrams(words: Sequence[str]) -> list[str]:
     """Each unit's text followed by the next one's."""
     return [left + right for left, right in zip(words, [*words[1:], _END], strict=True)]
@@ -179,6 +188,15 @@ def collate_pieces(pieces: Sequence[Piece], padding: int) -> dict[str, Tensor]:
         batch["lexicon_weights"] = torch.from_numpy(np.concatenate([s.weights for s in sets]))
         batch["lexicon_sizes"] = pad([s.sizes for s in sets])
     return batch
+
+
+def pad_unknown(pieces: Sequence[Piece], unknown: Sequence[Sequence[int]]) -> Tensor:
+    """Which units (B, N) bool are among those numbers of each piece's whole text."""
+    rows = []
+    for piece, numbers in zip(pieces, unknown, strict=True):
+        own = np.isin(np.arange(piece.part.start, piece.part.stop), numbers)
+        rows.append(own.astype(np.int64))
+    return pad(rows).bool()
 
 
 def pad(arrays: Sequence[IntArray], value: int = 0) -> Tensor:

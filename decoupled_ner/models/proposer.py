@@ -22,7 +22,8 @@ from decoupled_ner.models.units import UnitKind
 from decoupled_ner.types import InputError
 
 #: ``unit_mask`` (B, N) bool, ``token_ids``, ``token_mask`` (B, M), ``unit_tokens`` (B, N) each
-#: unit's first token, ``word_tags`` (B, N, S), and for the loss ``gold`` (B, N, W) bool.
+#: unit's first token, ``word_tags`` (B, N, S), and for the loss ``gold`` (B, N, W) bool and
+#: ``unknown`` (B, N) bool, units that might be some entity's; left out where there are none.
 Batch = Mapping[str, Tensor]
 
 
@@ -131,11 +132,15 @@ class ProposerModel(PreTrainedModel):
 
         It asks that gold regions score above 0 and all others below, and is dominated by the worst
         of each, so that hundreds of easy regions don't drown the few entities (Su et al. 2022,
-        "Global Pointer", arXiv:2208.03054, eq. 10)."""
-        scores = self(batch).flatten(1)
-        gold = batch["gold"].flatten(1)
+        "Global Pointer", arXiv:2208.03054, eq. 10). Regions with an ``unknown`` unit are none of
+        the others."""
+        grid = self(batch)
+        gold = not_others = batch["gold"]
+        if (unknown := batch.get("unknown")) is not None:
+            not_others = gold | _with_one_of(unknown, grid.shape[2])
+        scores, gold, not_others = (part.flatten(1) for part in (grid, gold, not_others))
         zero = scores.new_zeros(len(scores), 1)
-        others = torch.cat([scores.masked_fill(gold, -torch.inf), zero], 1).logsumexp(1)
+        others = torch.cat([scores.masked_fill(not_others, -torch.inf), zero], 1).logsumexp(1)
         found = torch.cat([(-scores).masked_fill(~gold, -torch.inf), zero], 1).logsumexp(1)
         windows = torch.tensor(len(scores), dtype=torch.float, device=scores.device)
         return ProposerLoss((others + found).sum(), windows)
@@ -157,3 +162,12 @@ class ProposerModel(PreTrainedModel):
             nn.init.normal_(module.weight, std=0.1)
             if module.padding_idx is not None:
                 nn.init.zeros_(module.weight.data[module.padding_idx])
+
+
+def _with_one_of(units: Tensor, widths: int) -> Tensor:
+    """Which regions (B, N, W) have one of the units (B, N) bool."""
+    before = nn.functional.pad(units.cumsum(1), (1, widths))  # of the units before each
+    before[:, units.shape[1] + 1 :] = before[:, units.shape[1], None]
+    starts = torch.arange(units.shape[1], device=units.device)[:, None]
+    ends = starts + torch.arange(1, widths + 1, device=units.device)
+    return before[:, ends] > before[:, starts]

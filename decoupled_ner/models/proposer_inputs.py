@@ -12,21 +12,30 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from decoupled_ner.models.encoder import encoder_settings, load_encoder, load_tokenizer
-from decoupled_ner.models.pieces import Piece, collate_pieces, cut_for_encoder, whole_piece
+from decoupled_ner.models.pieces import (
+    Piece,
+    collate_pieces,
+    cut_for_encoder,
+    pad_unknown,
+    units_of,
+    whole_piece,
+)
 from decoupled_ner.models.proposer import ProposerConfig, ProposerModel
 from decoupled_ner.models.units import UnitTokenizer
 from decoupled_ner.models.words import WordTags
-from decoupled_ner.types import Entity
+from decoupled_ner.types import Entity, Region
 
 #: Units [first, last) of a text.
 UnitSpan = tuple[int, int]
 
 
 class GoldSpans(NamedTuple):
-    """The entities of a text as spans of its units, and those that can't be proposed."""
+    """The entities of a text as spans of its units, those that can't be proposed, and the numbers
+    of the units that nobody knows to be none's."""
 
     spans: list[UnitSpan]
     lost: tuple[Entity, ...]
+    unknown: list[int]
 
 
 @dataclass(frozen=True)
@@ -54,9 +63,11 @@ class ProposerInputs:
             encoded.append(cut_for_encoder(whole, found, self.config, self.tokenizer))
         return encoded
 
-    def gold(self, text: str, entities: Iterable[Entity]) -> GoldSpans:
+    def gold(
+        self, text: str, entities: Iterable[Entity], unknown: Iterable[Region] = ()
+    ) -> GoldSpans:
         """The entities as spans of units. One that does not begin and end with a unit, or that is
-        wider than ``max_width``, is lost."""
+        wider than ``max_width``, is lost. ``unknown`` are regions that might be entities."""
         units = self._split(text).units
         starts = {int(start): unit for unit, start in enumerate(units[:, 0])}
         ends = {int(end): unit + 1 for unit, end in enumerate(units[:, 1])}
@@ -67,16 +78,20 @@ class ProposerInputs:
                 lost.append(entity)
             else:
                 spans.append((first, last))
-        return GoldSpans(spans, tuple(lost))
+        return GoldSpans(spans, tuple(lost), units_of(units, unknown))
 
     def collate(
-        self, pieces: Sequence[Piece], spans: Sequence[Sequence[UnitSpan]] | None = None
+        self,
+        pieces: Sequence[Piece],
+        spans: Sequence[Sequence[UnitSpan]] | None = None,
+        unknown: Sequence[Sequence[int]] | None = None,
     ) -> dict[str, Tensor]:
         """One padded batch (`proposer.Batch` says what is in it).
 
         Args:
             pieces: windows of one text or many.
             spans: the gold spans of each piece's whole text, of which the piece takes its own.
+            unknown: likewise, the numbers of the units that might be some entity's.
         """
         batch = collate_pieces(pieces, int(self.tokenizer.pad_token_id))
         if spans is not None:
@@ -89,6 +104,8 @@ class ProposerInputs:
                     if piece.offset <= first and last <= piece.offset + len(piece):
                         gold[row, first - piece.offset, last - first - 1] = True
             batch["gold"] = gold
+        if unknown is not None and any(unknown):
+            batch["unknown"] = pad_unknown(pieces, unknown)
         return batch
 
     def save(self, directory: Path) -> None:

@@ -26,8 +26,8 @@ from decoupled_ner.types import InputError
 #: ``unit_mask`` (B, N) bool, and what the inputs need: ``token_ids``, ``token_mask`` (B, M) and
 #: ``unit_tokens`` (B, N), each unit's first token; ``unit_ids``, ``bigram_ids`` (B, N);
 #: ``character_ids``, ``character_types`` (B, N, C); ``lexicon_words``, ``lexicon_weights`` (L,)
-#: and ``lexicon_sizes`` (B, N, 4). For the loss ``tags`` (B, N), -100 in the padding, or
-#: ``allowed`` (B, N, T) bool.
+#: and ``lexicon_sizes`` (B, N, 4). For the loss ``tags`` (B, N), -100 in the padding, and
+#: ``unknown`` (B, N) bool, units whose tag nobody knows; left out where there are none.
 Batch = Mapping[str, Tensor]
 
 #: The tag of the padding, which no loss counts.
@@ -163,21 +163,20 @@ class TaggerModel(PreTrainedModel):
         return torch.log_softmax(self.scorer(hidden).float(), dim=-1)
 
     def loss(self, batch: Batch) -> TaggerLoss:
-        """The summed negative log-likelihood of ``tags`` or, where the batch has it, of
-        ``allowed``: that every unit's tag is among the allowed ones."""
-        emissions, mask = self(batch), batch["unit_mask"]
-        allowed = batch.get("allowed")
-        if self.config.head == "crf":
-            likelihood = (
-                self.crf.log_likelihood(emissions, batch["tags"], mask)
-                if allowed is None
-                else self.crf.partial_log_likelihood(emissions, allowed, mask)
-            )
-        elif allowed is None:
-            index = batch["tags"].clamp(min=0).unsqueeze(2)
-            likelihood = emissions.gather(2, index)[mask]
+        """The summed negative log-likelihood of ``tags``, summed over all tags that ``unknown``
+        units may have."""
+        emissions, tags, mask = self(batch), batch["tags"], batch["unit_mask"]
+        unknown = batch.get("unknown")
+        if self.config.head == "fc":
+            likelihood = emissions.gather(2, tags.clamp(min=0).unsqueeze(2)).squeeze(2)
+            known = mask if unknown is None else mask & ~unknown  # any tag's probability is 1
+            likelihood = likelihood[known]
+        elif unknown is None:
+            likelihood = self.crf.log_likelihood(emissions, tags, mask)
         else:
-            likelihood = emissions.masked_fill(~allowed, -torch.inf).logsumexp(dim=2)[mask]
+            allowed = nn.functional.one_hot(tags.clamp(min=0), emissions.shape[2]).bool()
+            allowed |= unknown.unsqueeze(2)
+            likelihood = self.crf.partial_log_likelihood(emissions, allowed, mask)
         return TaggerLoss(-likelihood.sum(), mask.sum())
 
     def _inputs(self, batch: Batch) -> list[Tensor]:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
@@ -16,7 +15,15 @@ from decoupled_ner.labels import Span
 from decoupled_ner.models.embeddings import Vocabulary
 from decoupled_ner.models.encoder import load_tokenizer
 from decoupled_ner.models.lexicon import Lexicon
-from decoupled_ner.models.pieces import Piece, collate_pieces, cut_for_encoder, pad, whole_piece
+from decoupled_ner.models.pieces import (
+    Piece,
+    collate_pieces,
+    cut_for_encoder,
+    pad,
+    pad_unknown,
+    units_of,
+    whole_piece,
+)
 from decoupled_ner.models.tagger import IGNORED, TaggerConfig
 from decoupled_ner.models.tags import TagSet
 from decoupled_ner.models.units import (
@@ -26,17 +33,19 @@ from decoupled_ner.models.units import (
     split_units,
     windows,
 )
-from decoupled_ner.types import Entity
+from decoupled_ner.types import Entity, Region
 
 _VOCABULARIES = ("units", "bigrams", "characters")
 _LEXICON = "lexicon.tsv"
 
 
 class TaggedUnits(NamedTuple):
-    """Gold tags of a text's units, and the entities that the units can't express."""
+    """Gold tags of a text's units, the entities that the units can't express, and the numbers of
+    the units whose tag nobody knows."""
 
     tags: list[int]
     lost: tuple[Entity, ...]
+    unknown: list[int]
 
 
 @dataclass(frozen=True)
@@ -79,9 +88,14 @@ class TaggerInputs:
         """`encode` for many texts, N in, N out."""
         return [self.encode(text) for text in texts]
 
-    def gold(self, text: str, entities: Iterable[Entity]) -> TaggedUnits:
+    def gold(
+        self, text: str, entities: Iterable[Entity], unknown: Iterable[Region] = ()
+    ) -> TaggedUnits:
         """Gold tags of the text's units. An entity that does not begin and end with a unit, or that
         overlaps one before it, is lost; of two that begin together the longer one stays.
+
+        Args:
+            unknown: regions that might be entities; what an entity has of them is known.
 
         Raises:
             InputError: an entity's type is not among the labels.
@@ -98,13 +112,15 @@ class TaggerInputs:
                 lost.append(entity)
             else:
                 spans.append((first, last, entity.label))
-        return TaggedUnits(self.tags.encode(spans, len(units)), tuple(lost))
+        known = {unit for first, last, _ in spans for unit in range(first, last)}
+        open_units = [unit for unit in units_of(units, unknown) if unit not in known]
+        return TaggedUnits(self.tags.encode(spans, len(units)), tuple(lost), open_units)
 
     def collate(
         self,
         pieces: Sequence[Piece],
         tags: Sequence[Sequence[int]] | None = None,
-        allowed: Sequence[Tensor] | None = None,
+        unknown: Sequence[Sequence[int]] | None = None,
     ) -> dict[str, Tensor]:
         """One padded batch (`tagger.Batch` says what is in it).
 
@@ -112,16 +128,15 @@ class TaggerInputs:
             pieces: windows of one text or many.
             tags: the tags of each piece's whole text, of which the piece takes its own; what it has
                 of an entity that its border cuts counts as one, so that the tags stay legal.
-            allowed: the same for partial labels, (units of the text, T) bool each.
+            unknown: numbers of the units of each whole text whose tag nobody knows.
         """
         padding = int(self.tokenizer.pad_token_id) if self.tokenizer is not None else 0
         batch = collate_pieces(pieces, padding)
         if tags is not None:
             own = [self._own_tags(p, t) for p, t in zip(pieces, tags, strict=True)]
             batch["tags"] = pad(own, IGNORED)
-        if allowed is not None:
-            masks = [a[p.part] for p, a in zip(pieces, allowed, strict=True)]
-            batch["allowed"] = torch.nn.utils.rnn.pad_sequence(masks, True, True)
+        if unknown is not None and any(unknown):
+            batch["unknown"] = pad_unknown(pieces, unknown)
         return batch
 
     def save(self, directory: Path) -> None:

@@ -74,14 +74,6 @@ class TagSet:
         """Labelled spans of a tag id sequence."""
         return decode_tags([self.names[id] for id in ids], self.scheme)
 
-    def allowed(self, spans: Iterable[Span], unknown: Iterable[int], length: int) -> Tensor:
-        """Partial labels, (length, T) bool: the spans' and the outside units' own tag, any tag at
-        the units in ``unknown`` (those that might belong to an entity that nobody annotated)."""
-        allowed = torch.zeros(length, len(self), dtype=torch.bool)
-        allowed[torch.arange(length), torch.tensor(self.encode(spans, length))] = True
-        allowed[list(unknown)] = True
-        return allowed
-
     def constraints(self) -> tuple[Tensor, Tensor, Tensor]:
         """Which tags may begin a sequence (T,), follow each other (T from, T to), end one (T,)."""
         size = len(self)

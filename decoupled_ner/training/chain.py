@@ -22,7 +22,7 @@ from decoupled_ner.types import InputError
 State = Literal["up to date", "unfinished", "changed", "new"]
 
 #: The stages that LightningCLI runs: they resume by themselves.
-RESUMABLE = ("encoder", "mention", "context", "unify")
+RESUMABLE = ("encoder", "mention", "context", "proposer", "unify")
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,8 @@ class Step:
     """One command.
 
     Attributes:
-        name: ``encoder``, ``gazetteer``, ``distant``, ``mention``, ``context`` or ``unify``.
+        name: ``encoder``, ``gazetteer``, ``distant``, ``mention``, ``context``, ``proposer`` or
+            ``unify``.
         arguments: of ``decoupled-ner``.
         inputs: SHA-256 by name of every file that it reads; for what another step makes, that
             step's fingerprint.

@@ -25,11 +25,14 @@ from decoupled_ner.training.chain_inputs import (
 )
 from decoupled_ner.training.launch import Run, unify_folder, unify_recipe
 from decoupled_ner.training.pretrain import Stage, pretrain_folder
+from decoupled_ner.training.proposer_runs import proposer_folder
 from decoupled_ner.training.runs import run_folder
 from decoupled_ner.types import InputError
 
 #: The steps that have options in a recipe.
 _OPTIONS = ("distant", *RESUMABLE)
+#: Those of them that a recipe without the key leaves out.
+_OPTIONAL = ("encoder", "proposer")
 _KEYS = {"dataset", "recipe", "text", "sources", *_OPTIONS}
 
 
@@ -61,12 +64,15 @@ def plan_chain(
     distant = builder.distant(texts, gazetteer, recipe["distant"])
     builder.stage("mention", f"--gazetteer={gazetteer.folder}", gazetteer, recipe["mention"])
     builder.stage("context", f"--distant={distant.folder}", distant, recipe["context"])
+    if recipe.get("proposer") is not None:
+        builder.proposer(recipe["proposer"])
     builder.unify(recipe.get("recipe"), gazetteer, recipe["unify"])
     return Chain(tuple(builder.steps))
 
 
 class _Builder:
-    """Puts the steps together. The next one starts from the encoder ``init`` of step ``start``."""
+    """Puts the steps together. The next one starts from the encoder ``init`` of step ``start``; the
+    model reads the proposer of step ``reading``."""
 
     def __init__(self, name: str, dataset: str, encoder: str, seed: int) -> None:
         self.name, self.dataset, self.base, self.seed = name, dataset, encoder, seed
@@ -74,6 +80,7 @@ class _Builder:
         self.steps: list[Step] = []
         self.start: Step | None = None
         self.init = "none"
+        self.reading: Step | None = None
         self._base_inputs = encoder_inputs(Path(resolve_encoder(encoder)))
 
     def gazetteer(self, sources: Path) -> Step:
@@ -134,14 +141,33 @@ class _Builder:
         self.start = self._add(stage, arguments, inputs, folder, folder / "result.json")
         self.init = str(folder / "encoder")
 
+    def proposer(self, options: Sequence[str]) -> None:
+        """A proposer on the annotated sentences, for the model to read."""
+        folder = proposer_folder(self.dataset, Run(self.base, self.seed))
+        arguments = (
+            *("proposer", self.dataset, f"--encoder={self.base}", f"--seed={self.seed}"),
+            *options,
+        )
+        small = is_small(load_encoder_config(self.base))
+        inputs = {
+            **recipe_inputs(find_recipe("unify/proposer", "default", small=small)),
+            **dataset_inputs(self.dataset),
+            **self._base_inputs,
+            **option_inputs(options),
+        }
+        self.reading = self._add("proposer", arguments, inputs, folder, folder / "result.json")
+
     def unify(self, recipe: str | None, gazetteer: Step, options: Sequence[str]) -> None:
-        """Unified training on the annotated sentences, with the gazetteer as a third reading."""
+        """Unified training on the annotated sentences; the model reads the gazetteer and, where
+        there is one, the proposer."""
+        read = self.reading
         path, dataset = unify_recipe(recipe or self.dataset, self.base)
         folder = unify_folder(path, Run(self.base, self.seed), dataset)
         arguments = (
             *("unify", recipe or self.dataset, f"--encoder={self.base}", f"--init={self.init}"),
             *((f"--data.dataset={self.dataset}",) if recipe else ()),
             f"--data.gazetteer={gazetteer.folder}",
+            *((f"--data.proposer={read.folder / 'model'}",) if read else ()),
             *(f"--seed={self.seed}", *options),
         )
         inputs = {
@@ -149,6 +175,7 @@ class _Builder:
             **dataset_inputs(self.dataset),
             **self._start_inputs(),
             gazetteer.name: gazetteer.fingerprint,
+            **({read.name: read.fingerprint} if read else {}),
             **option_inputs(options),
         }
         self._add("unify", arguments, inputs, folder, folder / "result.json")
@@ -184,12 +211,12 @@ def _read(path: Path) -> dict[str, Any]:
             f"{path}: needs dataset, text and sources, and may have recipe, {', '.join(_OPTIONS)}"
         )
     settings: dict[str, Any] = {
-        **{name: [] for name in _OPTIONS if name != "encoder"},  # no options: no such step
+        **{name: [] for name in _OPTIONS if name not in _OPTIONAL},
         **recipe,
     }
     for key in ("text", *_OPTIONS):
         value = settings.get(key)
-        if key == "encoder" and value is None:
+        if key in _OPTIONAL and value is None:
             continue
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
             raise InputError(f"{path}: {key} must be a list of strings")

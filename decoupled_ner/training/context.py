@@ -13,7 +13,6 @@ from torch.utils.data import DataLoader
 from torchmetrics import MeanMetric
 
 from decoupled_ner.candidates.base import CandidateGenerator
-from decoupled_ner.data.distant import NoisySentence
 from decoupled_ner.data.distant.manifest import read_manifest
 from decoupled_ner.data.endless import EndlessSentences, held_out_sentences
 from decoupled_ner.data.masking import ContextBatch, ContextEncoder, RegionChooser
@@ -22,7 +21,7 @@ from decoupled_ner.models.stage1 import ContextModel
 from decoupled_ner.training.batches import StreamBatches
 from decoupled_ner.training.datamodule import TrainingData, evaluation_loader
 from decoupled_ner.training.stage1 import StageOneTraining
-from decoupled_ner.types import InputError
+from decoupled_ner.types import InputError, NoisySentence
 
 _EVALUATION_SENTENCES = 128
 

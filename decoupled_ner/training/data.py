@@ -16,7 +16,13 @@ from decoupled_ner.data.out_of_fold import OutOfFold
 from decoupled_ner.data.pairs import PairEncoder
 from decoupled_ner.data.swaps import swapped_mentions
 from decoupled_ner.gazetteer import KnownTypes
-from decoupled_ner.inference.proposer import BestRegions, proposes, with_recorded
+from decoupled_ner.inference.proposer import (
+    BestRegions,
+    ProposerCandidates,
+    proposers_in,
+    proposes,
+    with_recorded,
+)
 from decoupled_ner.inference.tagger import TaggerCandidates
 from decoupled_ner.models.encoder import load_tokenizer
 from decoupled_ner.models.proposer_inputs import ProposerInputs
@@ -52,6 +58,9 @@ class UnifiedData(SentenceData):
         gazetteer: a compiled folder or a dictionary file, or ``seed`` for the project's own: what
             it says of a mention is read beside mention and context, and it travels with the model.
             None for a model that reads none.
+        proposer: folder or hub id of a trained proposer that proposes nothing, but whose scores
+            the finished model reads (``read_proposer`` of `UnifiedTraining`). One that proposes
+            stands among ``candidates``.
         negatives_per_positive: drawn anew each epoch; None for all of them, as in the paper.
         mention_swaps: share of the positives, drawn anew each epoch, that are read with another
             mention of their type in place of their own.
@@ -78,6 +87,7 @@ class UnifiedData(SentenceData):
         negative_candidates: bool = True,
         train_candidates: str | None = None,
         gazetteer: str | None = None,
+        proposer: str | None = None,
         negatives_per_positive: float | None = None,
         mention_swaps: float = 0.0,
         swap_gazetteer: str | None = None,
@@ -102,6 +112,12 @@ class UnifiedData(SentenceData):
             raise InputError(
                 "a proposer with a budget of 0 is only read: give other generators too"
             )
+        if proposer is not None:
+            if proposers_in(self.candidates):
+                raise InputError(
+                    "a proposer stands among the candidates already: leave out data.proposer"
+                )
+            self.candidates = self.candidates.plus(ProposerCandidates(proposer, budget=0))
         to_config(self.candidates)  # what can't be saved is told now, not after the training
         self._check_budget()
         self.negative_generators = [

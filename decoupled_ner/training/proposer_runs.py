@@ -52,7 +52,7 @@ def train_proposer(
     ]
     if fold:
         arguments += [f"--data.fold={fold[0]}", f"--data.folds={fold[1]}"]
-    folder = _folder(dataset, run, fold)
+    folder = proposer_folder(dataset, run, fold)
     return train(
         ProposerTraining, ProposerData, "proposer", folder, arguments, run, finish=finish_proposer
     )
@@ -71,14 +71,14 @@ def train_in_folds(dataset: str, run: Run, recipe_name: str, folds: int) -> Path
         raise InputError(f"--folds needs at least 2, not {folds}")
     parts: list[tuple[int, int] | None] = [(number, folds) for number in range(1, folds + 1)]
     for part in [*parts, None]:
-        folder = _folder(dataset, run, part)
+        folder = proposer_folder(dataset, run, part)
         if run.resume and (folder / "result.json").is_file():
             print(f"proposer: {folder} is finished", flush=True)
             continue
         started = run.resume and (folder / "checkpoints" / "last.ckpt").is_file()
         _start(dataset, run, recipe_name, part, ["--ckpt_path", "last"] if started else [])
-    found = [OutOfFold.read(_folder(dataset, run, part) / FOLD_FILE) for part in parts]
-    path = _folder(dataset, run, None) / ALL_FOLDS_FILE
+    found = [OutOfFold.read(proposer_folder(dataset, run, part) / FOLD_FILE) for part in parts]
+    path = proposer_folder(dataset, run) / ALL_FOLDS_FILE
     _together(found).write(path)
     print(f"out-of-fold candidates {path}")
     return path
@@ -160,7 +160,8 @@ def _together(parts: Sequence[OutOfFold]) -> OutOfFold:
     return OutOfFold(parts[0].facts, tuple(text for part in parts for text in part.texts))
 
 
-def _folder(dataset: str, run: Run, fold: tuple[int, int] | None) -> Path:
+def proposer_folder(dataset: str, run: Run, fold: tuple[int, int] | None = None) -> Path:
+    """Where a proposer is written, or the one of a fold."""
     name = dataset_slug(dataset) + (f"-fold-{fold[0]}-of-{fold[1]}" if fold else "")
     return run_folder("proposer", name, run.encoder, run.seed)
 

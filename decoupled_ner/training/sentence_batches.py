@@ -14,16 +14,17 @@ from decoupled_ner.data.pairs import Pair, PairBatch, PairEncoder, TokenizedText
 from decoupled_ner.data.swaps import MentionSwaps
 from decoupled_ner.models.pieces import Piece
 from decoupled_ner.training.batches import EpochBatches
-from decoupled_ner.types import Entity, Region, Sentence
+from decoupled_ner.types import Entity, Region, Sentence, doubtful_regions
 
 
 @dataclass(frozen=True, slots=True)
 class GoldWindow:
     """A window of a training sentence with what is to be learnt of the whole sentence: a proposer's
-    spans (`UnitSpan`), a tagger's tags (int)."""
+    spans (`UnitSpan`), a tagger's tags (int); and the units of it of which nothing is known."""
 
     piece: Piece
     gold: list[Any]
+    unknown: list[int]
 
 
 class WindowInputs(Protocol):
@@ -33,11 +34,14 @@ class WindowInputs(Protocol):
         """The windows of each text."""
 
     def gold(
-        self, text: str, entities: Iterable[Entity], /
-    ) -> tuple[list[Any], tuple[Entity, ...]]:
-        """What is to be learnt of a text, and the entities that can't be expressed in it."""
+        self, text: str, entities: Iterable[Entity], unknown: Iterable[Region], /
+    ) -> tuple[list[Any], tuple[Entity, ...], list[int]]:
+        """What is to be learnt of a text, the entities that can't be expressed in it, and the units
+        of which nothing is known."""
 
-    def collate(self, pieces: Sequence[Piece], gold: Sequence[list[Any]], /) -> dict[str, Tensor]:
+    def collate(
+        self, pieces: Sequence[Piece], gold: Sequence[list[Any]], unknown: Sequence[list[int]], /
+    ) -> dict[str, Tensor]:
         """One padded batch."""
 
 
@@ -48,9 +52,10 @@ def gold_windows(
     windows, lost_entities = list[GoldWindow](), 0
     encoded = inputs.encode_batch([sentence.text for sentence in sentences])
     for sentence, pieces in zip(sentences, encoded, strict=True):
-        gold, lost = inputs.gold(sentence.text, sentence.entities)
+        doubtful = doubtful_regions(sentence)
+        gold, lost, unknown = inputs.gold(sentence.text, sentence.entities, doubtful)
         lost_entities += len(lost)
-        windows += [GoldWindow(piece, gold) for piece in pieces]
+        windows += [GoldWindow(piece, gold, unknown) for piece in pieces]
     return windows, lost_entities
 
 
@@ -70,7 +75,8 @@ class WindowBatches(EpochBatches):
         return len(item.piece)
 
     def collate(self, items: Sequence[GoldWindow]) -> dict[str, Tensor]:
-        return self.inputs.collate([i.piece for i in items], [i.gold for i in items])
+        pieces, gold, unknown = zip(*((i.piece, i.gold, i.unknown) for i in items), strict=True)
+        return self.inputs.collate(pieces, gold, unknown)
 
 
 class LabelledRegion(NamedTuple):

@@ -63,7 +63,7 @@ class UnifiedTraining(EncoderTraining):
             among the candidate generators, gives a region: `DecoupledNER.read_proposer` on dev. An
             ``outside_bias`` of ``auto`` is then 0, one of ``f1`` where dev's F1 is highest; a
             number stays. Three numbers (``proposer_reading`` of an earlier run's result) are taken
-            as they are.
+            as they are. None: where there is one with a budget of 0, as ``data.proposer`` has.
         max_mention_tokens, max_context_tokens: as in :class:`DecoupledConfig`.
         lr, weight_decay, warmup, seed: as in :class:`EncoderTraining`.
     """
@@ -88,7 +88,7 @@ class UnifiedTraining(EncoderTraining):
         max_mention_tokens: int = 32,
         max_context_tokens: int = 128,
         proposer: JointProposer | None = None,
-        read_proposer: bool | list[float] = False,
+        read_proposer: bool | list[float] | None = None,
         lr: float = 5e-6,
         weight_decay: float = 0.01,
         warmup: float = 0.1,
@@ -146,6 +146,8 @@ class UnifiedTraining(EncoderTraining):
         self._known = data.known_types()
         if self._known is not None:
             self.model.read_gazetteer(self._known.labels)
+        if self.reads_proposer is None:
+            self.reads_proposer = any(not p.budget for p in proposers_in(data.candidates))
         if self.reads_proposer:
             if self.joint is None:
                 readable_proposer(data.candidates)
@@ -158,7 +160,7 @@ class UnifiedTraining(EncoderTraining):
         if proposers_in(data.candidates):
             raise InputError(
                 "a model with a proposer of its own takes no other one: leave out that of"
-                " data.candidates, or --model.proposer.gamma=0"
+                " data.candidates or data.proposer, or give --model.proposer.gamma=0"
             )
         texts = [sentence.text for sentence in data.training_sentences]
         inputs = self.joint.add_to(self.model, self.tokenizer, texts, self.seed)

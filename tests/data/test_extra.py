@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -11,10 +13,13 @@ from decoupled_ner.data.distant import label_texts
 from decoupled_ner.data.extra import ExtraTraining, extra_sentences
 from decoupled_ner.data.jsonl import write_jsonl
 from decoupled_ner.gazetteer import Entry, Gazetteer
+from decoupled_ner.models.proposer import ProposerConfig
+from decoupled_ner.models.proposer_inputs import build_proposer
+from decoupled_ner.models.tagger_builder import TaggerRecipe, build_tagger
 from decoupled_ner.training.data import UnifiedData
 from decoupled_ner.training.sentence_data import SentenceData
 from decoupled_ner.training.window_data import WindowData
-from decoupled_ner.types import InputError, Sentence, entity_at
+from decoupled_ner.types import InputError, Region, Sentence, doubtful_regions, entity_at
 
 TYPES = ("PER", "ORG", "GPE")
 NAMES = [("王小明", "PER"), ("李大伟", "PER"), ("北京", "GPE"), ("联合国", "ORG"), ("长江", "LOC")]
@@ -91,6 +96,39 @@ def test_training_has_them_and_dev_does_not(
     assert "4, 1 left out for types that" in capsys.readouterr().out
     if isinstance(data, UnifiedData) and isinstance(plain, UnifiedData):
         assert len(data.pairs()[0]) == len(plain.pairs()[0]) + 4
+
+
+@pytest.mark.parametrize("doubtful", ["unknown", "outside"])
+def test_what_a_gazetteer_could_not_tell(
+    doubtful: Literal["unknown", "outside"], tmp_path: Path, tiny_encoder: str
+) -> None:
+    known = [("王小明", "PER"), ("九江", "GPE"), ("九江", "PER"), ("到过", "O")]
+    Gazetteer.from_entries([Entry(*entry, "made-up") for entry in known]).save(tmp_path / "names")
+    (tmp_path / "text.txt").write_text("王小明到过九江没有。\n", encoding="utf-8")
+    label_texts([tmp_path / "text.txt"], tmp_path / "names", tmp_path / "distant")
+    gold = Sentence(
+        "王小明说", (entity_at("王小明说", 0, 3, "PER"), entity_at("王小明说", 3, 4, "GPE"))
+    )
+    write_jsonl([gold], tmp_path / "train.jsonl")
+    extra = ExtraTraining(distant=str(tmp_path / "distant"), doubtful=doubtful)
+    open_regions = (Region(5, 7),) if doubtful == "unknown" else ()
+    [added], _ = extra_sentences(extra, [], TYPES, 1)
+    assert doubtful_regions(added) == open_regions
+    [added], _ = extra_sentences(replace(extra, rename={"PER": "ORG"}), [], TYPES, 1)
+    assert doubtful_regions(added) == open_regions and added.entities[0].label == "ORG"
+
+    data = UnifiedData(str(tmp_path), tiny_encoder, NGrams(max_length=2), extra=extra)
+    negatives = {pair.region for pair in data.pairs()[1] if pair.sentence == 1}
+    assert negatives and any(r.overlaps(Region(5, 7)) for r in negatives) != bool(open_regions)
+    tagger = WindowData(str(tmp_path), tiny_encoder, extra=extra)
+    for inputs in (
+        build_tagger(TaggerRecipe(encoder=tiny_encoder), tagger.data.labels, [])[1],
+        build_proposer(tiny_encoder, ProposerConfig(size=8, max_width=3), [], [])[1],
+    ):
+        tagger.read_with(inputs)
+        batch = tagger.training_batches(0, 1)[0, 0]
+        rows = batch["unknown"].sum(1).tolist() if "unknown" in batch else [0, 0]
+        assert sorted(rows) == ([0, 2] if open_regions else [0, 0])
 
 
 def test_a_count_needs_its_source() -> None:

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from decoupled_ner.data.distant import DistantSettings, NoisySentence, label_texts, read_distant
+from decoupled_ner.data.distant import DistantSettings, label_texts, read_distant
 from decoupled_ner.data.distant import reader as reader_module
-from decoupled_ner.types import Entity, InputError, Region
+from decoupled_ner.types import Entity, InputError, NoisySentence, Region
 from distant.corpus import gazetteer, rows, write_text
 
 

@@ -226,12 +226,6 @@ def test_tags_encode_and_decode_spans() -> None:
         tags.encode([(0, 1, "ORG")], 2)
 
 
-def test_allowed_tags_are_all_where_nothing_is_known() -> None:
-    tags = TagSet(LabelSet(("PER",)), "BIO")
-    allowed = tags.allowed([(0, 1, "PER")], unknown=[2], length=3)
-    assert allowed.tolist() == [[False, True, False], [True, False, False], [True, True, True]]
-
-
 def test_stays_in_float64_where_emissions_are(crf: LinearChainCRF) -> None:
     emissions, mask = random_batch(crf)
     tags = crf.best_paths(emissions, mask).tags[:, 0]

@@ -42,11 +42,13 @@ def test_scores_are_those_of_a_plain_loop(parts: Parts):
                 assert score.item() == pytest.approx(wanted.item(), abs=1e-5)
 
 
-def test_the_loss_by_its_definition(parts: Parts):
+@pytest.mark.parametrize("unknown", [[[], [], []], [[2, 7], [], [0]]])
+def test_the_loss_by_its_definition(parts: Parts, unknown: list[list[int]]):
     model, inputs = parts
     pieces = [found[0] for found in inputs.encode_batch(TEXTS)]
     spans = [[(0, 3), (4, 8), (4, 6)], [(1, 3)], []]
-    batch = inputs.collate(pieces, spans)
+    batch = inputs.collate(pieces, spans, unknown)
+    assert ("unknown" in batch) == any(unknown)
     loss = model.loss(batch)
     scores, wanted = model(batch), 0.0
     for row, gold in enumerate(spans):
@@ -55,11 +57,12 @@ def test_the_loss_by_its_definition(parts: Parts):
             score = scores[row, first, more].item()
             if (first, first + more + 1) in gold:
                 found += math.exp(-score)
-            else:
+            elif not set(range(first, first + more + 1)) & set(unknown[row]):
                 others += math.exp(score)
         wanted += math.log(others) + math.log(found)
     assert loss.windows.item() == 3
     assert loss.total.item() == pytest.approx(wanted, rel=1e-4)
+    model.zero_grad()
     loss.total.backward()
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None and parameter.grad.isfinite().all(), name

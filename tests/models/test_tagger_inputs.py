@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import Tensor
 from transformers import AutoModel, AutoTokenizer
 
 from decoupled_ner.labels import LabelSet
 from decoupled_ner.models.encoder import load_encoder
 from decoupled_ner.models.tagger_builder import TaggerRecipe, build_tagger
 from decoupled_ner.models.tagger_inputs import TaggerInputs
-from decoupled_ner.types import InputError, Sentence, entity_at
+from decoupled_ner.types import InputError, Region, Sentence, entity_at
 
 LABELS = LabelSet(("PER", "ORG", "GPE"))
 TEXT = "王小明在篮协的iPhone6里说[MASK]。"
@@ -141,24 +142,42 @@ def test_a_unit_longer_than_the_window_keeps_its_first_tokens(tiny_encoder: str)
     assert [len(p.token_ids) for p in pieces] == [3, 8, 3]  # type: ignore[arg-type]
 
 
+def test_unknown_regions_are_units_without_those_of_entities(tiny_encoder: str) -> None:
+    inputs = inputs_of(tiny_encoder, max_tokens=8)
+    text, entity = "王小明在篮协的abc里说话", entity_at("王小明在", 0, 3, "PER")
+    found = inputs.gold(text, [entity], [Region(2, 4), Region(8, 9), Region(12, 13)])
+    assert found.unknown == [3, 7, 10]  # abc is one unit
+    assert found.tags == inputs.gold(text, [entity]).tags
+    pieces = inputs.encode(text)
+    batch = inputs.collate(pieces, [found.tags] * len(pieces), [found.unknown] * len(pieces))
+    assert len(pieces) > 1
+    for row, piece in enumerate(pieces):
+        own = batch["unknown"][row].nonzero().flatten().tolist()
+        assert own == [u - piece.offset for u in (3, 7, 10) if 0 <= u - piece.offset < len(piece)]
+    assert "unknown" not in inputs.collate(pieces, [found.tags] * len(pieces), [[]] * len(pieces))
+
+
 @pytest.mark.parametrize("head", ["fc", "crf"])
-def test_partial_labels_with_one_tag_each_give_the_full_loss(
+def test_units_of_which_nothing_is_known_may_have_any_tag(
     tiny_encoder: str, two_sentences: list[Sentence], head: str
 ) -> None:
     recipe = TaggerRecipe(encoder=tiny_encoder, head=head)  # type: ignore[arg-type]
     model, inputs = build_tagger(recipe, LABELS, [])
     pieces = [piece for s in two_sentences for piece in inputs.encode(s.text)]
     tags = [inputs.gold(s.text, s.entities).tags for s in two_sentences]
-    spans = [inputs.tags.decode(row) for row in tags]
-    pairs = list(zip(spans, tags, strict=True))
-    certain = [inputs.tags.allowed(s, [], len(row)) for s, row in pairs]
-    unknown = [inputs.tags.allowed(s, range(len(row)), len(row)) for s, row in pairs]
     full = model.loss(inputs.collate(pieces, tags))
     assert full.units == sum(map(len, tags))
-    partial = model.loss(inputs.collate(pieces, allowed=certain))
-    torch.testing.assert_close(partial.total, full.total, atol=1e-3, rtol=1e-4)
-    nothing = model.loss(inputs.collate(pieces, allowed=unknown))
-    assert nothing.total.item() == pytest.approx(0.0, abs=1e-3)
+    everything = [list(range(len(row))) for row in tags]
+    nothing = model.loss(inputs.collate(pieces, tags, everything))
+    assert nothing.total.item() == pytest.approx(0.0, abs=1e-3) and nothing.units == full.units
+    one = model.loss(inputs.collate(pieces, tags, [[2], []]))
+
+    def with_tag(tag: int) -> Tensor:
+        other = [[*tags[0][:2], tag, *tags[0][3:]], tags[1]]
+        return -model.loss(inputs.collate(pieces, other)).total
+
+    legal = [with_tag(tag) for tag in range(len(inputs.tags))]
+    torch.testing.assert_close(-one.total, torch.stack(legal).logsumexp(0), atol=1e-3, rtol=1e-4)
 
 
 @pytest.mark.parametrize("head", ["fc", "crf"])

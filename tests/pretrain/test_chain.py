@@ -30,6 +30,7 @@ encoder: [--model.steps=4, --model.warmup_steps=1, --trainer.precision=32-true,
 mention: &short [--trainer.max_epochs=1, --trainer.precision=32-true, --data.batch_size=8,
   --trainer.enable_progress_bar=false, --trainer.enable_model_summary=false]
 context: *short
+proposer: *short
 unify: *short
 """
 SOURCES = """
@@ -58,7 +59,8 @@ def recipe(tmp_path: Path) -> Path:
     (tmp_path / "text.txt").write_text("\n".join(lines * 5))
     (tmp_path / "sources.yaml").write_text(SOURCES)
     (tmp_path / "set").mkdir()
-    gold = "任\tB-PER\n正\tI-PER\n非\tI-PER\n在\tO\n湖\tB-GPE\n北\tI-GPE\n\n" * 4
+    gold = "任\tB-PER\n正\tI-PER\n非\tI-PER\n在\tO\n湖\tB-GPE\n北\tI-GPE\n"
+    gold = f"{gold}买\tO\n桌\tO\n子\tO\n\n" * 4
     for split in ("train", "dev", "test"):
         (tmp_path / "set" / f"{split}.bio").write_text(gold)
     (tmp_path / "unify.yaml").write_text(UNIFY.format(folder=tmp_path))
@@ -86,6 +88,7 @@ def test_a_chain_runs_once_and_then_only_what_changed(
         "distant",
         "mention",
         "context",
+        "proposer",
         "unify",
     ]
     assert set(states(plan()).values()) == {"new"}
@@ -93,7 +96,10 @@ def test_a_chain_runs_once_and_then_only_what_changed(
     run(main_all)
     assert set(states(plan()).values()) == {"up to date"}
     result = json.loads((plan().steps[-1].result).read_text())
-    assert result["init"] == str(plan().steps[-2].folder / "encoder")
+    steps = {step.name: step for step in plan().steps}
+    assert result["init"] == str(steps["context"].folder / "encoder")
+    assert len(result["proposer_reading"]) == 3
+    assert f"--data.proposer={steps['proposer'].folder / 'model'}" in steps["unify"].arguments
     assert result["gazetteer_digest"] == Gazetteer.load(plan().steps[1].folder).digest
 
     capfd.readouterr()
@@ -102,7 +108,7 @@ def test_a_chain_runs_once_and_then_only_what_changed(
 
     text.write_text(text.read_text() + "\n李白到过湖北。\n")
     changed = states(plan())
-    assert changed["gazetteer"] == "up to date"
+    assert changed["gazetteer"] == changed["proposer"] == "up to date"
     assert changed["encoder"] == "changed text text.txt"
     assert changed["mention"] == "changed encoder of encoder"
     assert changed["distant"] == "changed text text.txt"
@@ -280,6 +286,17 @@ def test_every_file_that_a_step_reads_is_an_input(recipe: Path, masked_lm: str):
         before = after
     assert "recipe mention-small.yaml" in before["mention"]
     assert "recipe encoder-adapt.yaml" in before["encoder"]
+
+
+def test_a_proposer_is_trained_where_the_recipe_has_the_key(recipe: Path, masked_lm: str):
+    with_one = {step.name: step for step in plan_chain(str(recipe), encoder=masked_lm).steps}
+    assert "recipe default-small.yaml" in with_one["proposer"].inputs
+    assert with_one["unify"].inputs["proposer"] == with_one["proposer"].fingerprint
+    recipe.write_text(recipe.read_text().replace("proposer: *short\n", ""))
+    without = {step.name: step for step in plan_chain(str(recipe), encoder=masked_lm).steps}
+    assert without.keys() == with_one.keys() - {"proposer"}
+    assert not any("--data.proposer" in argument for argument in without["unify"].arguments)
+    assert "proposer" not in without["unify"].inputs
 
 
 def test_options_and_the_order_of_texts_lead_to_another_folder(recipe: Path, masked_lm: str):

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from decoupled_ner.candidates import NGrams
 from decoupled_ner.candidates.base import CandidateGenerator
-from decoupled_ner.data.distant import NoisySentence
 from decoupled_ner.data.masking import (
     MASKED_TOKENS,
     ContextEncoder,
@@ -19,7 +18,7 @@ from decoupled_ner.data.masking import (
     runs_of_words,
 )
 from decoupled_ner.models.encoder import load_tokenizer
-from decoupled_ner.types import Entity, InputError, Region
+from decoupled_ner.types import Entity, InputError, NoisySentence, Region
 
 TEXT = "去年3月，任正非在New York与北京大学的王小明会面。"
 

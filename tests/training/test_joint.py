@@ -365,6 +365,31 @@ def test_one_that_is_only_read_is_not_enough(folder: Path, tiny_encoder: str):
     assert UnifiedData(str(folder), tiny_encoder, Union([NGrams(max_length=1), silent]))
 
 
+def test_a_trained_one_is_read_where_the_data_name_it(folder: Path, tiny_encoder: str):
+    made = Proposer(*build_proposer(tiny_encoder, ProposerConfig(size=8), [], []), device="cpu")
+    path = str(made.save_pretrained(folder / "proposer"))
+    settings = {"batch_size": 8, "negatives_per_positive": None, "proposer": path}
+    data = UnifiedData(str(folder), tiny_encoder, NGrams(max_length=3), **settings)
+    plain = UnifiedData(
+        str(folder), tiny_encoder, NGrams(max_length=3), negatives_per_positive=None
+    )
+    assert data.pairs() == plain.pairs()
+    model = UnifiedTraining(tiny_encoder, data.labels)
+    fit(folder, model, data, max_epochs=1)
+    ner = model.recognizer()
+    assert len(ner.config.proposer_reading) == 3
+    assert all(c.proposer is not None for c in ner.explain(data.data.split("dev")[0].text))
+
+    unread = UnifiedTraining(tiny_encoder, data.labels, read_proposer=False)
+    fit(folder, unread, data, max_epochs=1)
+    assert unread.recognizer().config.proposer_reading == []
+    with pytest.raises(InputError, match="a proposer stands among the candidates already"):
+        UnifiedData(str(folder), tiny_encoder, data.candidates, **settings)
+    joint = UnifiedTraining(tiny_encoder, data.labels, proposer=JOINT)
+    with pytest.raises(InputError, match="takes no other one"):
+        fit(folder, joint, data, max_epochs=1)
+
+
 def test_the_weight_of_its_loss_is_no_negative_number():
     with pytest.raises(InputError, match=r"gamma=-0\.5, the weight of a loss"):
         JointProposer(gamma=-0.5)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from decoupled_ner.data.distant.labeller import Ints
 from decoupled_ner.data.distant.manifest import read_manifest
 from decoupled_ner.data.distant.shards import read_shard
-from decoupled_ner.types import Entity, InputError, Region, Sentence
+from decoupled_ner.types import Entity, InputError, NoisySentence, Region
 
 # Shards that are mixed and held together, and rows that are made Python objects together.
 _SHARDS_TOGETHER = 8
@@ -24,18 +24,6 @@ _COLUMNS_OF_WANTED = ("text", "entities")
 
 #: Tells by the columns ``text`` and ``entities`` of an Arrow table which of its rows to read.
 Wanted = Callable[[Any], NDArray[np.bool_]]
-
-
-@dataclass(frozen=True, slots=True)
-class NoisySentence(Sentence):
-    """A sentence with the labels of a gazetteer: some are wrong, and entities are missing.
-
-    ``sources`` has the gazetteer's sources behind each of ``entities``. ``doubtful`` are regions
-    that the gazetteer knows but that were not labelled; they had better not be called ``O``.
-    """
-
-    sources: tuple[tuple[str, ...], ...] = ()
-    doubtful: tuple[Region, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
