@@ -28,6 +28,7 @@ from decoupled_ner.inference.decoding import (
 from decoupled_ner.inference.folders import model_directory, replacing
 from decoupled_ner.inference.own_proposer import with_own_proposer, without_own_proposer
 from decoupled_ner.inference.proposals import readable_proposer, scored_candidates
+from decoupled_ner.inference.proposer import proposers_in
 from decoupled_ner.inference.reading import Reading
 from decoupled_ner.inference.recognizer import Recognizer
 from decoupled_ner.inference.scoring import RegionScorer
@@ -46,7 +47,8 @@ class DecoupledNER(Recognizer):
     Args:
         model: the network; its config holds labels, overlap policy and outside bias.
         tokenizer: the encoder's fast tokenizer.
-        generator: proposes the candidates, beside the model's own proposer where it has one.
+        generator: proposes the candidates, beside the model's own proposer where it has one. Its
+            proposers then compute in ``dtype`` too.
         gazetteer: where a model that reads one looks mentions up.
         device: ``cpu``, ``cuda``, ``cuda:1`` …; ``auto`` takes a GPU where there is one.
         dtype: to compute in; ``bfloat16`` is two to three times as fast on a CPU that has it, with
@@ -75,6 +77,8 @@ class DecoupledNER(Recognizer):
         self.model = ready(model, device)
         self.tokenizer = tokenizer
         self.generator = with_own_proposer(Union.of(generator), self.model, tokenizer)
+        for found in proposers_in(self.generator):
+            found.proposer.compute_in(dtype)
         self.gazetteer = gazetteer
         self.prune = prune
         self._known = self._known_types()

@@ -32,8 +32,7 @@ class OwnProposer(BestRegions):
 
 
 def own_proposer(model: DecoupledModel, tokenizer: PreTrainedTokenizerBase) -> Proposer | None:
-    """The proposer on a model's own encoder, on the model's device; None where it has none. It
-    computes in float32, since scores must not be rounded together."""
+    """The proposer on a model's own encoder, on the model's device; None where it has none."""
     if model.proposer is None:
         return None
     tags = (model.config.proposer_words or {}).items()

@@ -9,7 +9,6 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from decoupled_ner.candidates.base import CandidateGenerator
 from decoupled_ner.candidates.union import Union
@@ -44,7 +43,8 @@ class Proposer:
         model: the network.
         inputs: how texts become its features.
         device: ``cpu``, ``cuda`` …; ``auto`` takes a GPU where there is one.
-        dtype: to compute in; float32 keeps an autocast that the caller has entered.
+        dtype: what the encoder computes in; float32 keeps an autocast that the caller has entered.
+            Scores are computed in float32, so that they are not rounded together.
     """
 
     def __init__(
@@ -57,6 +57,10 @@ class Proposer:
     ) -> None:
         self.model = ready(model, device)
         self.inputs = inputs
+        self.compute_in(dtype)
+
+    def compute_in(self, dtype: DType) -> None:
+        """Have the encoder compute in another ``dtype``."""
         self._autocast = autocast_dtype(dtype)
 
     @classmethod
@@ -139,7 +143,9 @@ class Proposer:
         device = self.model.device
         batch = {key: value.to(device) for key, value in self.inputs.collate(pieces).items()}
         with precision(self.model, self._autocast):
-            scores: Tensor = self.model(batch)
+            units = self.model.units(batch)
+        with torch.autocast(device.type, enabled=False):
+            scores = self.model.region_scores(units.float(), batch["unit_mask"])
         rows = scores.cpu().numpy()
         return [
             owned_regions(piece, row, min_score) for piece, row in zip(pieces, rows, strict=True)

@@ -115,8 +115,10 @@ class ProposerModel(PreTrainedModel):
     def forward(self, batch: Batch) -> Tensor:
         """Scores (B, N, W) in float32: ``[b, i, w]`` for the ``w + 1`` units from ``i`` on, minus
         infinity where they reach into the padding. W is ``max_width``, or N where that is less."""
-        units = self._units(batch)
-        mask = batch["unit_mask"]
+        return self.region_scores(self.units(batch), batch["unit_mask"])
+
+    def region_scores(self, units: Tensor, mask: Tensor) -> Tensor:
+        """`forward` from what `units` gives and which of them are no padding (B, N)."""
         widths = torch.arange(min(self.config.max_width, mask.shape[1]), device=mask.device)
         ends = torch.arange(mask.shape[1], device=mask.device)[:, None] + widths  # (N, W)
         last = self.last(units)[:, ends.clamp(max=mask.shape[1] - 1)]  # (B, N, W, D)
@@ -145,7 +147,7 @@ class ProposerModel(PreTrainedModel):
         windows = torch.tensor(len(scores), dtype=torch.float, device=scores.device)
         return ProposerLoss((others + found).sum(), windows)
 
-    def _units(self, batch: Batch) -> Tensor:
+    def units(self, batch: Batch) -> Tensor:
         """What is known of each unit, (B, N, features)."""
         tokens = self.encoder(batch["token_ids"], attention_mask=batch["token_mask"])
         hidden: Tensor = tokens.last_hidden_state

@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -60,6 +61,18 @@ def test_every_region_has_one_score(proposer: Proposer):
     [high] = proposer.scored(TEXTS[:1], half)
     assert high.regions.tolist() == short.regions[short.scores >= half].tolist()
     assert high.at_least(half) == [Region(*span) for span in high.regions.tolist()]
+
+
+def test_half_precision_is_the_encoders_alone(saved: Path):
+    exact = Proposer.from_pretrained(saved, device="cpu")
+    halved = Proposer.from_pretrained(saved, device="cpu", dtype="bfloat16")
+    [wanted], [found] = exact.scored(TEXTS[:1]), halved.scored(TEXTS[:1])
+    assert np.abs(found.scores - wanted.scores).max() == pytest.approx(0, abs=0.1)
+    assert not np.array_equal(found.scores, wanted.scores)
+    rounded = torch.from_numpy(found.scores).bfloat16().float().numpy()
+    assert not np.isclose(found.scores, rounded, rtol=1e-6).all()  # they are not rounded together
+    exact.compute_in("bfloat16")
+    assert np.array_equal(exact.scored(TEXTS[:1])[0].scores, found.scores)
 
 
 def test_windows_of_a_long_text_repeat_and_lose_nothing(proposer: Proposer):

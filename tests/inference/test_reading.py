@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -12,7 +13,7 @@ from decoupled_ner import DecoupledNER, Entity
 from decoupled_ner.candidates import JiebaNouns, NGrams, Union
 from decoupled_ner.cli_predict import explain
 from decoupled_ner.inference.decoding import bias_for_f1, decode
-from decoupled_ner.inference.proposer import Proposer, ProposerCandidates
+from decoupled_ner.inference.proposer import Proposer, ProposerCandidates, proposers_in
 from decoupled_ner.inference.reading import UNSCORED, Reading
 from decoupled_ner.models.decoupled import DecoupledConfig, DecoupledModel
 from decoupled_ner.models.encoder import load_encoder, load_encoder_config, load_tokenizer
@@ -92,6 +93,9 @@ def test_it_is_read_saved_and_loaded(saved: Path, tiny_encoder: str, tmp_path: P
     assert [found(e) for e in loaded.predict_batch([TEXT, OTHER, ""])] == expected
     loaded.calibrate([TEXT, OTHER])
     assert [found(e) for e in loaded.predict_batch([TEXT, OTHER, ""])] == expected
+    halved = DecoupledNER.from_pretrained(tmp_path / "m", device="cpu", dtype="bfloat16")
+    [own] = proposers_in(halved.generator)  # it computes in half precision with its model
+    assert not np.array_equal(own.proposer.scored([TEXT])[0].scores, scored.scores)
     ner.read_proposer(GOLD)  # once more is the same
     assert ner.config.proposer_reading == pytest.approx(list(reading), abs=1e-3)
 

@@ -27,7 +27,7 @@ def parts(tiny_encoder: str) -> Parts:
 def test_scores_are_those_of_a_plain_loop(parts: Parts):
     model, inputs = parts
     batch = inputs.collate([pieces[0] for pieces in inputs.encode_batch(TEXTS)])
-    scores, units = model(batch), model._units(batch)
+    scores, units = model(batch), model.units(batch)
     assert scores.shape == (3, 8, WIDTH)
     for row, text in enumerate(TEXTS):
         for first in range(8):
