@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import cached_property, partial
 
 from decoupled_ner.candidates.base import CandidateGenerator
 from decoupled_ner.candidates.gazetteer import with_mentions_of
@@ -16,6 +16,7 @@ from decoupled_ner.data.out_of_fold import OutOfFold
 from decoupled_ner.data.pairs import PairEncoder
 from decoupled_ner.data.swaps import swapped_mentions
 from decoupled_ner.gazetteer import KnownTypes
+from decoupled_ner.inference.model import CALIBRATION_REGIONS
 from decoupled_ner.inference.proposer import (
     BestRegions,
     ProposerCandidates,
@@ -35,7 +36,7 @@ from decoupled_ner.training.sentence_batches import (
     gold_windows,
 )
 from decoupled_ner.training.sentence_data import NO_EXTRA, SentenceData
-from decoupled_ner.types import Candidate, InputError, Sentence
+from decoupled_ner.types import Candidate, InputError, Region, Sentence
 
 
 class UnifiedData(SentenceData):
@@ -244,6 +245,19 @@ class UnifiedData(SentenceData):
     def known_types(self) -> KnownTypes | None:
         """What looks mentions up in the gazetteer; None without one."""
         return None if self.gazetteer is None else KnownTypes(self.gazetteer)
+
+    @cached_property
+    def calibration(self) -> tuple[list[str], list[list[Region]]]:
+        """The first dev sentences and their candidates, enough to tell how far contexts reach; none
+        where all of dev is too little."""
+        texts, regions, count = list[str](), list[list[Region]](), 0
+        for sentence in self.data.split("dev"):
+            texts.append(sentence.text)
+            regions.append([found.region for found in self.candidates.candidates(sentence.text)])
+            count += len(regions[-1])
+            if count >= CALIBRATION_REGIONS:
+                return texts, regions
+        return [], []
 
     def evaluation_candidates(self, sentences: Sequence[Sentence]) -> list[list[Candidate]]:
         found: list[list[Candidate]] = []

@@ -235,6 +235,7 @@ class UnifiedTraining(EncoderTraining):
         self._set_bias()
         self.model.config.outside_bias = self.outside_bias.item()
         self._scorer = RegionScorer(self.model, self.tokenizer, self._known)
+        self.model.config.context_reach = self._reach_on_dev()
         self._own = self._propose_on_dev()
 
     def on_validation_epoch_end(self) -> None:
@@ -244,6 +245,14 @@ class UnifiedTraining(EncoderTraining):
         if self._own:
             self.log("dev/proposer_recall", self._own.recall, sync_dist=True)
         del self._scorer, self._own
+
+    def _reach_on_dev(self) -> list[float]:
+        """How far contexts reach with the present weights, so that dev is scored as fast as
+        prediction is. Every process looks at the same sentences, so all leave out the same."""
+        if self.trainer.sanity_checking:
+            return []
+        with self.trainer.precision_plugin.forward_context():  # as in the steps that follow
+            return self._scorer.context_reach(*self.data.calibration)
 
     def _propose_on_dev(self) -> OwnCandidates | None:
         """What the model's own proposer, if it has one, suggests with its present weights. Every
@@ -263,7 +272,7 @@ class UnifiedTraining(EncoderTraining):
         return [
             decode(text, found, logits, self.model.config)
             for text, found, logits in zip(
-                texts, candidates, self._scorer.score(texts, regions), strict=True
+                texts, candidates, self._scorer.score(texts, regions, prune=True), strict=True
             )
         ]
 
