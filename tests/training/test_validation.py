@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import pytorch_lightning as pl
 
 from decoupled_ner import load_model
 from decoupled_ner.candidates import NGrams
@@ -60,9 +61,44 @@ def test_ranks_have_as_many_batches_and_share_dev(
 
 def test_a_batch_without_sentences_counts_nothing(tiny_encoder: str):
     module = UnifiedTraining(tiny_encoder, ["O", "PER"])
+    module.trainer = pl.Trainer(accelerator="cpu", logger=False)
+    module.trainer.sanity_checking = True
     module.on_validation_epoch_start()
     module.validation_step(EvaluationBatch([], []), 0)
     assert module.dev_f1.counts.sum() == 0
+
+
+@pytest.mark.filterwarnings("ignore:.*does not have many workers")
+@pytest.mark.filterwarnings("ignore:.*smaller than the logging interval")
+@pytest.mark.filterwarnings("ignore:`isinstance")
+def test_dev_leaves_out_contexts_where_it_is_large_enough(
+    tmp_path: Path, tiny_encoder: str, monkeypatch: pytest.MonkeyPatch
+):
+    sentences = load_dataset("demo").split("train")[:6]
+    for split in ("train", "dev"):
+        write_jsonl(sentences, tmp_path / f"{split}.jsonl")
+    generator = NGrams(max_length=2)
+    every = sum(len(generator.propose(sentence.text)) for sentence in sentences)
+
+    def dev_f1(enough: int) -> float:
+        monkeypatch.setattr("decoupled_ner.training.data.CALIBRATION_REGIONS", enough)
+        data = UnifiedData(str(tmp_path), tiny_encoder, generator, batch_size=8)
+        texts, regions = data.calibration
+        assert sum(map(len, regions)) == (every if enough <= every else 0)
+        module = UnifiedTraining(tiny_encoder, data.labels, lr=3e-3, warmup=0.0, outside_bias=-1.0)
+        trainer = pl.Trainer(
+            default_root_dir=tmp_path, accelerator="cpu", logger=False, max_epochs=16,
+            enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
+            use_distributed_sampler=False, num_sanity_val_steps=0, check_val_every_n_epoch=16,
+        )  # fmt: skip
+        trainer.fit(module, data)
+        assert bool(module.model.config.context_reach) == bool(texts)
+        return trainer.callback_metrics["dev/f1"].item()
+
+    whole = dev_f1(every + 1)
+    assert dev_f1(every) == whole > 0  # no context of dev reaches further than was seen
+    monkeypatch.setattr("decoupled_ner.inference.scoring.REACH_MARGIN", -1000.0)
+    assert dev_f1(every + 1) == whole and dev_f1(every) == 0
 
 
 @pytest.mark.slow
