@@ -72,7 +72,9 @@ class LinearChainCRF(nn.Module):
             allowed: (B, N, T) bool, at least one tag a unit, at least one legal path a row.
         """
         restricted = _precise(emissions).masked_fill(~allowed, FORBIDDEN)
-        return self.log_partition(restricted, mask) - self.log_partition(emissions, mask)
+        # Where no row has a second unit, no transition has a part; DDP waits for its gradient.
+        unused = 0.0 * self.transition.sum()
+        return self.log_partition(restricted, mask) - self.log_partition(emissions, mask) + unused
 
     def path_score(self, emissions: Tensor, tags: Tensor, mask: Tensor) -> Tensor:
         """The unnormalised score of one tag sequence a row, (B,)."""

@@ -160,6 +160,15 @@ def test_partial_loss_has_finite_gradients_where_whole_units_are_restricted() ->
     assert emissions.grad is not None and torch.isfinite(emissions.grad).all()
 
 
+def test_partial_labels_of_single_units_give_every_score_a_gradient() -> None:
+    crf = make_crf()  # another rank may have longer rows, and DDP waits for all gradients of each
+    everything = torch.ones(2, 1, len(crf.start), dtype=torch.bool)
+    emissions, mask = torch.randn(everything.shape), torch.ones(2, 1, dtype=torch.bool)
+    crf.partial_log_likelihood(emissions, everything, mask).sum().backward()
+    for name, scores in crf.named_parameters():
+        assert scores.grad is not None and not scores.grad.any(), name
+
+
 @pytest.mark.parametrize("scheme", ["BIO", "BIOES"])
 def test_constraints_allow_exactly_what_needs_no_repair(scheme: str) -> None:
     tags = TagSet(LabelSet(("PER", "LOC")), scheme)  # type: ignore[arg-type]
