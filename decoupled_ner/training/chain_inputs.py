@@ -61,6 +61,19 @@ def recipe_inputs(recipe: Path) -> dict[str, str]:
     return {f"recipe {recipe.name}": sha256_of(recipe)}
 
 
+def has_proposer(recipe: Path) -> bool:
+    """Whether a recipe of unified training has a proposer, among its candidates or on the model's
+    own encoder; of what is no recipe Lightning will say so."""
+    try:
+        settings = yaml.safe_load(recipe.read_text(encoding="utf-8"))
+        joint = (settings.get("model") or {}).get("proposer")
+        if joint and joint.get("gamma", 1):
+            return True
+        return "ProposerCandidates" in str(settings["data"]["candidates"])
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, LookupError, AttributeError, TypeError):
+        return False
+
+
 def option_inputs(options: Sequence[str]) -> dict[str, str]:
     """Of the files and folders that options name, and of the set whose mentions one excludes.
 

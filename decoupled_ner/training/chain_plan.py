@@ -18,6 +18,7 @@ from decoupled_ner.training.chain import RESUMABLE, Chain, Step
 from decoupled_ner.training.chain_inputs import (
     dataset_inputs,
     encoder_inputs,
+    has_proposer,
     option_inputs,
     recipe_inputs,
     source_inputs,
@@ -34,6 +35,8 @@ _OPTIONS = ("distant", *RESUMABLE)
 #: Those of them that a recipe without the key leaves out.
 _OPTIONAL = ("encoder", "proposer")
 _KEYS = {"dataset", "recipe", "text", "sources", *_OPTIONS}
+#: Options of unify that may put another proposer, or none, in place of the recipe's or the chain's.
+_OTHER_PROPOSER = ("--data.proposer", "--data.candidates", "--model.proposer", "--config")
 
 
 def plan_chain(
@@ -162,6 +165,11 @@ class _Builder:
         there is one, the proposer."""
         read = self.reading
         path, dataset = unify_recipe(recipe or self.dataset, self.base)
+        if read and has_proposer(path) and not any(o.startswith(_OTHER_PROPOSER) for o in options):
+            raise InputError(
+                f"{path} has a proposer of its own, and a model reads one: leave the key proposer"
+                " out of the chain, or give unify --data.proposer=null"
+            )
         folder = unify_folder(path, Run(self.base, self.seed), dataset)
         arguments = (
             *("unify", recipe or self.dataset, f"--encoder={self.base}", f"--init={self.init}"),

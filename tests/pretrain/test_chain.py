@@ -299,6 +299,28 @@ def test_a_proposer_is_trained_where_the_recipe_has_the_key(recipe: Path, masked
     assert "proposer" not in without["unify"].inputs
 
 
+@pytest.mark.parametrize(
+    "own",
+    [
+        "data: {candidates: {class_path: decoupled_ner.inference.proposer.ProposerCandidates}}",
+        "{data: {candidates: {class_path: JiebaNouns}}, model: {proposer: {budget: 3}}}",
+    ],
+)
+def test_a_second_proposer_is_told_before_anything_runs(recipe: Path, masked_lm: str, own: str):
+    unified = recipe.parent / "unify.yaml"
+    unified.write_text(own)
+    with pytest.raises(InputError, match=r"unify\.yaml has a proposer.*leave the key proposer out"):
+        plan_chain(str(recipe), encoder=masked_lm)
+    content = recipe.read_text()
+    recipe.write_text(content.replace("unify: *short", "unify: [--data.proposer=null]"))
+    assert plan_chain(str(recipe), encoder=masked_lm).steps[-2].name == "proposer"
+    recipe.write_text(content.replace("proposer: *short\n", ""))
+    assert plan_chain(str(recipe), encoder=masked_lm).steps[-2].name == "context"
+    recipe.write_text(content)
+    unified.write_text(own.replace("budget: 3", "gamma: 0").replace("ProposerC", "C"))
+    assert plan_chain(str(recipe), encoder=masked_lm)
+
+
 def test_options_and_the_order_of_texts_lead_to_another_folder(recipe: Path, masked_lm: str):
     texts = [str(recipe.parent / "text.txt"), str(recipe.parent / "words.txt")]
 
