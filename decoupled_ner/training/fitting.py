@@ -25,12 +25,13 @@ def check_dev(data: Dataset, validates: bool) -> None:
     if not validates:
         raise InputError(
             "how a proposer is read is fitted on a dev split that is not trained on: there is none;"
-            " give --model.read_proposer=false, or the three numbers of an earlier run"
+            " leave out data.proposer, give --model.read_proposer=false, or the three numbers of an"
+            " earlier run"
         )
     if not any(sentence.entities for sentence in spread(data.split("dev"), READING_SENTENCES)):
         raise InputError(
-            f"{data.name}: no entity in dev, on which to fit how a proposer is read; give"
-            " --model.read_proposer=false"
+            f"{data.name}: no entity in dev, on which to fit how a proposer is read; leave"
+            " out data.proposer, or give --model.read_proposer=false"
         )
 
 
