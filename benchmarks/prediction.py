@@ -14,6 +14,7 @@ import time
 from collections.abc import Sequence
 
 import torch
+from contexts import contexts_read
 from results import named_model, write_result
 
 from decoupled_ner import DecoupledNER
@@ -100,7 +101,6 @@ def once(
     """Seconds, entities, and how many candidates and contexts a sentence had."""
     recognizer = load_model(folder, dtype=dtype)  # type: ignore[arg-type]
     train = [sentence.text for sentence in data.split("train")]
-    rows: list[int] = []
     if isinstance(recognizer, DecoupledNER):
         recognizer.prune = prune
         if prune and not recognizer.config.context_reach:
@@ -108,30 +108,27 @@ def once(
             reach = recognizer.config.context_reach
             recognizer = DecoupledNER.from_pretrained(folder, dtype=dtype)  # type: ignore[arg-type]
             recognizer.config.context_reach = reach
-        read = recognizer.model.encode_contexts
-
-        def counting(ids: torch.Tensor, *others: torch.Tensor) -> torch.Tensor:
-            rows.append(len(ids))
-            return read(ids, *others)
-
-        recognizer.model.encode_contexts = counting  # type: ignore
+        recognizer.recognize(train[:WARM_UP])
+        with contexts_read(recognizer.model) as counts:
+            seconds, found, candidates = recognized(recognizer, texts)
+        return seconds, found, candidates / len(texts), sum(counts) / len(texts)
     recognizer.recognize(train[:WARM_UP])
-    rows.clear()
-    started = time.perf_counter()
-    found, candidates = recognized(recognizer, texts)
-    seconds = time.perf_counter() - started
-    return seconds, found, candidates / len(texts), sum(rows) / len(texts)
+    seconds, found, _ = recognized(recognizer, texts)
+    return seconds, found, 0.0, 0.0
 
 
-def recognized(recognizer: Recognizer, texts: Sequence[str]) -> tuple[list[list[Entity]], int]:
-    """Entities by sentence, and the number of candidates, in batches as ``predict`` makes them."""
+def recognized(
+    recognizer: Recognizer, texts: Sequence[str]
+) -> tuple[float, list[list[Entity]], int]:
+    """Seconds, entities by sentence, and the number of candidates, in batches as ``predict`` makes
+    them."""
     entities: list[list[Entity]] = []
-    count = 0
+    count, started = 0, time.perf_counter()
     for first in range(0, len(texts), 64):
         found, candidates = recognizer.recognize(texts[first : first + 64])
         entities += found
         count += sum(map(len, candidates or []))
-    return entities, count
+    return time.perf_counter() - started, entities, count
 
 
 def place(entity: Entity) -> tuple[int, int, str]:
