@@ -13,11 +13,10 @@ from torch import Tensor
 from decoupled_ner.data.pairs import PairBatch
 from decoupled_ner.gazetteer import KnownTypes
 from decoupled_ner.inference.compute import DType
-from decoupled_ner.inference.decoding import decode, f1_bias
+from decoupled_ner.inference.decoding import f1_bias
 from decoupled_ner.inference.model import DecoupledNER
 from decoupled_ner.inference.proposals import readable_proposer
 from decoupled_ner.inference.proposer import proposers_in
-from decoupled_ner.inference.scoring import RegionScorer
 from decoupled_ner.models.decoupled import (
     DecoupledConfig,
     DecoupledModel,
@@ -28,6 +27,7 @@ from decoupled_ner.models.encoder import encoder_settings, load_encoder, load_to
 from decoupled_ner.training.base import EncoderTraining
 from decoupled_ner.training.data import UnifiedData
 from decoupled_ner.training.datamodule import TrainingData
+from decoupled_ner.training.dev_scoring import DevScorer
 from decoupled_ner.training.fitting import check_dev, fit_reach, fit_reading
 from decoupled_ner.training.joint import JointProposer, OwnCandidates, own_candidates
 from decoupled_ner.training.sentence_data import EvaluationBatch
@@ -234,25 +234,19 @@ class UnifiedTraining(EncoderTraining):
     def on_validation_epoch_start(self) -> None:
         self._set_bias()
         self.model.config.outside_bias = self.outside_bias.item()
-        self._scorer = RegionScorer(self.model, self.tokenizer, self._known)
-        self.model.config.context_reach = self._reach_on_dev()
-        self._own = self._propose_on_dev()
+        own = self._propose_on_dev()
+        self._dev = DevScorer(self.model, self.tokenizer, self.data, self._known, own)
+        if not self.trainer.sanity_checking:
+            with self.trainer.precision_plugin.forward_context():  # as in the steps that follow
+                self._dev.calibrate()
 
     def on_validation_epoch_end(self) -> None:
         if not self.trainer.sanity_checking:
             self.f1_before.fill_(self.dev_f1.compute()["f1"])
         super().on_validation_epoch_end()
-        if self._own:
-            self.log("dev/proposer_recall", self._own.recall, sync_dist=True)
-        del self._scorer, self._own
-
-    def _reach_on_dev(self) -> list[float]:
-        """How far contexts reach with the present weights, so that dev is scored as fast as
-        prediction is. Every process looks at the same sentences, so all leave out the same."""
-        if self.trainer.sanity_checking:
-            return []
-        with self.trainer.precision_plugin.forward_context():  # as in the steps that follow
-            return self._scorer.context_reach(*self.data.calibration)
+        if self._dev.own:
+            self.log("dev/proposer_recall", self._dev.own.recall, sync_dist=True)
+        del self._dev
 
     def _propose_on_dev(self) -> OwnCandidates | None:
         """What the model's own proposer, if it has one, suggests with its present weights. Every
@@ -263,18 +257,7 @@ class UnifiedTraining(EncoderTraining):
             return own_candidates(self.model, self.tokenizer, self.data.data.split("dev"))
 
     def predict_dev(self, batch: EvaluationBatch) -> list[list[Entity]]:
-        texts = [sentence.text for sentence in batch.sentences]
-        candidates = batch.candidates
-        if self._own:
-            own = [self._own.by_text[text] for text in texts]
-            candidates = list(map(self.data.candidates.join, zip(candidates, own, strict=True)))
-        regions = [[candidate.region for candidate in found] for found in candidates]
-        return [
-            decode(text, found, logits, self.model.config)
-            for text, found, logits in zip(
-                texts, candidates, self._scorer.score(texts, regions, prune=True), strict=True
-            )
-        ]
+        return self._dev.predict(batch)
 
     def recognizer(self, dtype: DType = "float32") -> DecoupledNER:
         self.model.config.outside_bias = self.outside_bias.item()

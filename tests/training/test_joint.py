@@ -257,9 +257,9 @@ def test_each_epoch_proposes_on_dev_anew(
 
     def started(self: UnifiedTraining) -> None:
         start(self)
-        assert self._own is not None
+        assert self._dev.own is not None
         assert not self.model.training and not self.model.proposer.training
-        found.append(self._own)
+        found.append(self._dev.own)
 
     monkeypatch.setattr(UnifiedTraining, "on_validation_epoch_start", started)
     fit(folder, model, data, max_epochs=2, num_sanity_val_steps=0)

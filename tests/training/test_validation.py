@@ -16,6 +16,7 @@ from decoupled_ner.data.catalog import load_dataset
 from decoupled_ner.data.jsonl import write_jsonl
 from decoupled_ner.metrics import Counts, count_array, scores
 from decoupled_ner.training.data import UnifiedData
+from decoupled_ner.training.dev_scoring import DevScorer
 from decoupled_ner.training.sentence_data import EVALUATION_SENTENCES, EvaluationBatch
 from decoupled_ner.training.unified import UnifiedTraining
 from decoupled_ner.types import Sentence
@@ -59,11 +60,13 @@ def test_ranks_have_as_many_batches_and_share_dev(
     assert sorted(seen) == sorted(sentence.text for sentence in sentences)
 
 
-def test_a_batch_without_sentences_counts_nothing(tiny_encoder: str):
-    module = UnifiedTraining(tiny_encoder, ["O", "PER"])
-    module.trainer = pl.Trainer(accelerator="cpu", logger=False)
-    module.trainer.sanity_checking = True
-    module.on_validation_epoch_start()
+def test_a_batch_without_sentences_counts_nothing(
+    two_sentences: list[Sentence], tmp_path: Path, tiny_encoder: str
+):
+    write_splits(tmp_path, two_sentences, 1)
+    data = UnifiedData(str(tmp_path), tiny_encoder, NGrams(max_length=2))
+    module = UnifiedTraining(tiny_encoder, data.labels)
+    module._dev = DevScorer(module.model, module.tokenizer, data, None, None)
     module.validation_step(EvaluationBatch([], []), 0)
     assert module.dev_f1.counts.sum() == 0
 
