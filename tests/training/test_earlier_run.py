@@ -9,7 +9,7 @@ import pytest
 from decoupled_ner.data.jsonl import write_jsonl
 from decoupled_ner.locations import find_recipe
 from decoupled_ner.training.launch import Run, tagger_folder, train_tagger, unify, unify_folder
-from decoupled_ner.training.proposer_runs import _folder, train_proposer
+from decoupled_ner.training.proposer_runs import proposer_folder, train_proposer
 from decoupled_ner.types import InputError, Sentence, entity_at
 
 pytestmark = [
@@ -67,7 +67,7 @@ def test_of_data_without_an_entity_in_train(trained: str, tiny_encoder: str, tmp
 
 def test_of_a_proposer(tiny_encoder: str):
     run = Run(tiny_encoder, arguments=["--model.segmenters=[none]"])
-    folder = _folder("demo", run, None)
+    folder = proposer_folder("demo", run, None)
     put(folder)
     with pytest.raises(InputError, match="no segmenter 'none'"):
         train_proposer("demo", run)
