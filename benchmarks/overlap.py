@@ -32,6 +32,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("dataset")
     parser.add_argument("models", nargs="+", metavar="NAME=MODEL,…")
+    parser.add_argument("--dtype", default="bfloat16")
     options = parser.parse_args()
     try:
         data = load_dataset(options.dataset)
@@ -42,7 +43,9 @@ def main() -> None:
             for policy in POLICIES:
                 scores = []
                 for folder in folders.split(","):
-                    model = DecoupledNER.from_pretrained(folder, overlap=policy)
+                    model = DecoupledNER.from_pretrained(
+                        folder, overlap=policy, dtype=options.dtype
+                    )
                     found = measure(model, data, bootstrap=0)[0].overall.scores
                     scores.append((found.precision, found.recall, found.f1))
                 cells += [100 * mean(column) for column in zip(*scores, strict=True)]
@@ -51,7 +54,8 @@ def main() -> None:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
     result = {"experiment": "overlap", "columns": COLUMNS, "rows": rows, "note": NOTE}
-    settings = {"dataset": data.name, "systems": [row[0] for row in rows]}
+    systems = [row[0] for row in rows]
+    settings = {"dataset": data.name, "dtype": options.dtype, "systems": systems}
     print(write_result("table", {**result, "settings": settings}))
 
 
