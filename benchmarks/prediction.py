@@ -12,6 +12,7 @@ import argparse
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 
 import torch
 from contexts import contexts_read
@@ -108,13 +109,11 @@ def once(
             reach = recognizer.config.context_reach
             recognizer = DecoupledNER.from_pretrained(folder, dtype=dtype)  # type: ignore[arg-type]
             recognizer.config.context_reach = reach
-        recognizer.recognize(train[:WARM_UP])
-        with contexts_read(recognizer.model) as counts:
-            seconds, found, candidates = recognized(recognizer, texts)
-        return seconds, found, candidates / len(texts), sum(counts) / len(texts)
     recognizer.recognize(train[:WARM_UP])
-    seconds, found, _ = recognized(recognizer, texts)
-    return seconds, found, 0.0, 0.0
+    decoupled = isinstance(recognizer, DecoupledNER)
+    with contexts_read(recognizer.model) if decoupled else nullcontext(list[int]()) as counts:
+        seconds, found, candidates = recognized(recognizer, texts)
+    return seconds, found, candidates / len(texts), sum(counts) / len(texts)
 
 
 def recognized(

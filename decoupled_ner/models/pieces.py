@@ -170,8 +170,16 @@ def _characters(word: str, vocabulary: Vocabulary) -> tuple[IntArray, IntArray]:
     return ids, np.array([character_type(character) for character in word], np.int64)
 
 
-def collate_pieces(pieces: Sequence[Piece], padding: int) -> dict[str, Tensor]:
-    """One padded batch of pieces that have the same inputs; ``padding`` is the encoder's id."""
+def collate_pieces(
+    pieces: Sequence[Piece], padding: int, unknown: Sequence[Sequence[int]] | None = None
+) -> dict[str, Tensor]:
+    """One padded batch of pieces that have the same inputs.
+
+    Args:
+        padding: the encoder's id.
+        unknown: numbers of the units of each piece's whole text of which nothing is known. Where
+            there are any, the batch says which of each piece's units they are.
+    """
     batch = {"unit_mask": pad([np.ones(len(p), np.int64) for p in pieces]).bool()}
     if tokens := [p.token_ids for p in pieces if p.token_ids is not None]:
         batch["token_ids"] = pad(tokens, padding)
@@ -187,10 +195,12 @@ def collate_pieces(pieces: Sequence[Piece], padding: int) -> dict[str, Tensor]:
         batch["lexicon_words"] = torch.from_numpy(np.concatenate([s.words for s in sets]))
         batch["lexicon_weights"] = torch.from_numpy(np.concatenate([s.weights for s in sets]))
         batch["lexicon_sizes"] = pad([s.sizes for s in sets])
+    if unknown is not None and any(unknown):
+        batch["unknown"] = _pad_unknown(pieces, unknown)
     return batch
 
 
-def pad_unknown(pieces: Sequence[Piece], unknown: Sequence[Sequence[int]]) -> Tensor:
+def _pad_unknown(pieces: Sequence[Piece], unknown: Sequence[Sequence[int]]) -> Tensor:
     """Which units (B, N) bool are among those numbers of each piece's whole text."""
     rows = []
     for piece, numbers in zip(pieces, unknown, strict=True):

@@ -16,7 +16,6 @@ from decoupled_ner.models.pieces import (
     Piece,
     collate_pieces,
     cut_for_encoder,
-    pad_unknown,
     units_of,
     whole_piece,
 )
@@ -93,7 +92,7 @@ class ProposerInputs:
             spans: the gold spans of each piece's whole text, of which the piece takes its own.
             unknown: likewise, the numbers of the units that might be some entity's.
         """
-        batch = collate_pieces(pieces, int(self.tokenizer.pad_token_id))
+        batch = collate_pieces(pieces, int(self.tokenizer.pad_token_id), unknown)
         if spans is not None:
             units = batch["unit_mask"].shape[1]
             gold = torch.zeros(
@@ -104,8 +103,6 @@ class ProposerInputs:
                     if piece.offset <= first and last <= piece.offset + len(piece):
                         gold[row, first - piece.offset, last - first - 1] = True
             batch["gold"] = gold
-        if unknown is not None and any(unknown):
-            batch["unknown"] = pad_unknown(pieces, unknown)
         return batch
 
     def save(self, directory: Path) -> None:

@@ -20,7 +20,6 @@ from decoupled_ner.models.pieces import (
     collate_pieces,
     cut_for_encoder,
     pad,
-    pad_unknown,
     units_of,
     whole_piece,
 )
@@ -131,12 +130,10 @@ class TaggerInputs:
             unknown: numbers of the units of each whole text whose tag nobody knows.
         """
         padding = int(self.tokenizer.pad_token_id) if self.tokenizer is not None else 0
-        batch = collate_pieces(pieces, padding)
+        batch = collate_pieces(pieces, padding, unknown)
         if tags is not None:
             own = [self._own_tags(p, t) for p, t in zip(pieces, tags, strict=True)]
             batch["tags"] = pad(own, IGNORED)
-        if unknown is not None and any(unknown):
-            batch["unknown"] = pad_unknown(pieces, unknown)
         return batch
 
     def save(self, directory: Path) -> None:
