@@ -86,18 +86,30 @@ def seed_gazetteer() -> Gazetteer:
     return Gazetteer.from_entries(build_entries(plan, []))
 
 
-def typed_entries(columns: Columns) -> TypedEntries:
+def typed_entries(
+    columns: Columns, min_weight: float = 0.0, min_share: float = 0.0
+) -> TypedEntries:
     """The entity mentions with their most probable types; none is ``O`` yet.
 
+    Args:
+        min_weight, min_share: of that type, as in :class:`DistantSettings`; what has less has no
+            label.
+
     Raises:
-        InputError: no entry has a type.
+        InputError: no entry has a type, or none is so sure.
     """
-    occurring = {columns.labels[i] for i in np.unique(columns.best)}
+    weight, share, _ = columns.support
+    sure = (np.round(weight, 9) >= min_weight) & (share >= min_share)
+    occurring = {columns.labels[i] for i in np.unique(columns.best[sure])}
     types = LabelSet.of(occurring - {OUTSIDE, UNTYPED})
     if not types.types:
-        raise InputError("no entry of the gazetteer has a type: name them in its build")
+        raise InputError(
+            "no entry of the gazetteer has a type that is sure: name types in its build, or lower"
+            " min_weight or min_share"
+        )
     known = [types.id(name) if name in types.types else _NO_LABEL for name in columns.labels]
-    return TypedEntries(columns, list(types.names), np.array(known, np.int32)[columns.best])
+    label_ids = np.array(known, np.int32)[columns.best]
+    return TypedEntries(columns, list(types.names), np.where(sure, label_ids, _NO_LABEL))
 
 
 def training_mentions(dataset: str) -> set[str]:
@@ -106,10 +118,16 @@ def training_mentions(dataset: str) -> set[str]:
 
 
 def common_words(
-    columns: Columns, mentions: set[str], possible_names: CandidateGenerator | None
+    columns: Columns,
+    mentions: set[str],
+    possible_names: CandidateGenerator | None,
+    min_weight: float = 0.0,
 ) -> Rows:
-    """The rows of words that are no mention and do not look like a name."""
-    words = np.flatnonzero(columns.words)
+    """The rows of words that are no mention and do not look like a name, and that no sources call
+    an entity, or none whose weights have the sum ``min_weight``."""
+    is_word = np.array([label == OUTSIDE for label in columns.labels], np.bool_)[columns.best]
+    entity = np.round(columns.support.entity, 9)
+    words = np.flatnonzero(is_word & ((entity == 0) | (entity < min_weight)))
     words = _where(lambda texts: (text not in mentions for text in texts), columns, words)
     if possible_names is None:
         return words

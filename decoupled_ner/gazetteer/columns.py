@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from decoupled_ner.gazetteer.storage import AFTER, Table
+from decoupled_ner.gazetteer.storage import AFTER, Support, Table
 from decoupled_ner.types import InputError
 
 
@@ -21,14 +21,14 @@ class Columns:
         texts: the mentions, a ``pyarrow.StringArray``.
         labels: every type.
         best: [mentions] the most probable type of each, as an index of ``labels``.
-        words: [mentions] whether no source calls it anything but `OUTSIDE`.
+        support: what speaks for that type.
         digest: the gazetteer's.
     """
 
     texts: Any
     labels: tuple[str, ...]
     best: npt.NDArray[np.integer[Any]]
-    words: npt.NDArray[np.bool_]
+    support: Support
     digest: str
 
     @classmethod
@@ -38,7 +38,7 @@ class Columns:
         Raises:
             InputError: pyarrow is not installed.
         """
-        return cls(texts_of(table), table.labels, table.best, table.words, table.digest)
+        return cls(texts_of(table), table.labels, table.best, table.support, table.digest)
 
     def __len__(self) -> int:
         return len(self.best)

@@ -7,16 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from decoupled_ner.gazetteer.columns import Columns, pyarrow, texts_of
-from decoupled_ner.gazetteer.storage import Table
+from decoupled_ner.gazetteer.storage import Support, Table
 from decoupled_ner.labels import OUTSIDE
 from decoupled_ner.types import InputError
 
 PARQUET = "entries.parquet"
 #: In the file's metadata: the digest of the gazetteer whose mentions these are.
 _DIGEST = b"digest"
+
+_NONE = Support(*[np.zeros(0)] * 3)
 
 
 def write_parquet(table: Table, path: Path) -> None:
@@ -71,8 +72,8 @@ def read_parquet(path: Path, digest: str) -> Columns | None:
                 file.read([name], use_threads=False)[name].combine_chunks()
                 for name in ("mention", "type")
             )
-            batches = file.iter_batches(columns=["types"], use_threads=False)
-            words = [_only_outside(batch["types"]) for batch in batches]
+            batches = file.iter_batches(columns=["type", "types", "weights"], use_threads=False)
+            parts = [_support(batch) for batch in batches]
         texts.validate(full=True)  # UTF-8 too
         pa.default_memory_pool().release_unused()  # else it keeps thrice what the columns take
     except (OSError, ValueError, LookupError) as error:
@@ -81,15 +82,19 @@ def read_parquet(path: Path, digest: str) -> Columns | None:
         texts,
         tuple(best.dictionary.to_pylist()),
         best.indices.to_numpy(),
-        np.concatenate([np.zeros(0, np.bool_), *words]),  # a gazetteer may be empty
+        Support(*map(np.concatenate, zip(_NONE, *parts, strict=True))),  # there may be no parts
         digest,
     )
 
 
-def _only_outside(claims: Any) -> npt.NDArray[np.bool_]:
-    """Whether each of some lists of types has nothing but `OUTSIDE`; none is empty."""
+def _support(rows: Any) -> Support:
+    """Of some rows; none is without claims."""
     import pyarrow.compute as pc
 
-    first = claims.offsets.to_numpy()
-    outside = pc.equal(claims.values, OUTSIDE).to_numpy(zero_copy_only=False)
-    return np.logical_and.reduceat(outside[: first[-1]], first[:-1])
+    types, weights = (rows[name] for name in ("types", "weights"))
+    mine = rows["type"].cast("string").take(pc.list_parent_indices(types))
+    backs, outside = (
+        pc.equal(types.flatten(), other).to_numpy(zero_copy_only=False) for other in (mine, OUTSIDE)
+    )
+    offsets = types.offsets.to_numpy()
+    return Support.of(weights.flatten().to_numpy(), backs, outside, offsets[:-1] - offsets[0])

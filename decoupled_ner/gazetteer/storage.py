@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain, repeat
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -35,7 +35,36 @@ from decoupled_ner.types import InputError
 FILE_NAME = "gazetteer.safetensors"
 _FORMAT = "decoupled-ner gazetteer 1"
 _MOST_TYPES = 1 << 16
+Weights = npt.NDArray[np.float64]
 AFTER = "\0"  # ends a mention; mentions of annotated data may hold line breaks
+
+
+class Support(NamedTuple):
+    """What speaks for each mention's most probable type, [mentions] each.
+
+    Attributes:
+        weight: of the claims for this type, summed over their sources.
+        share: the part of all claims' weight that this is.
+        entity: weight of the claims for any type but `OUTSIDE`.
+    """
+
+    weight: Weights
+    share: Weights
+    entity: Weights
+
+    @classmethod
+    def of(
+        cls,
+        weights: Weights,
+        backs: npt.NDArray[np.bool_],
+        outside: npt.NDArray[np.bool_],
+        starts: npt.NDArray[np.integer[Any]],
+    ) -> Self:
+        """Sums over claims: their weights, whether each is for its mention's most probable type,
+        and whether it is for `OUTSIDE`; a mention's begin at each of ``starts``."""
+        kept = (np.where(backs, weights, 0.0), weights, np.where(outside, 0.0, weights))
+        weight, total, entity = (np.add.reduceat(part, starts) for part in kept)
+        return cls(weight, weight / total, entity)
 
 
 @dataclass(frozen=True)
@@ -53,17 +82,23 @@ class Table:
     first: npt.NDArray[np.uint32]  # [mentions + 1]
     label_ids: npt.NDArray[np.uint16]  # [claims]
     source_ids: npt.NDArray[np.uint16]  # [claims]
-    weights: npt.NDArray[np.float64]  # [claims]
+    weights: Weights  # [claims]
 
     @cached_property
     def mentions(self) -> list[str]:
         return self.text.decode().split(AFTER)[:-1]
 
     @cached_property
-    def words(self) -> npt.NDArray[np.bool_]:
-        """[mentions] whether no claim says anything but `OUTSIDE`."""
+    def backs(self) -> npt.NDArray[np.bool_]:
+        """[claims] whether each is for its mention's most probable type."""
+        backs: npt.NDArray[np.bool_] = self.label_ids == np.repeat(self.best, np.diff(self.first))
+        return backs
+
+    @cached_property
+    def support(self) -> Support:
         outside = np.array([label == OUTSIDE for label in self.labels], np.bool_)
-        return np.logical_and.reduceat(outside[self.label_ids], self.first[:-1])
+        starts = self.first[:-1].astype(np.int64)
+        return Support.of(self.weights, self.backs, outside[self.label_ids], starts)
 
     def rows(self, index: int) -> slice:
         """The claims about mention ``index``."""

@@ -34,10 +34,14 @@ def source_inputs(sources: Path) -> dict[str, str]:
         InputError: the sources file is wrong or names what is not there.
     """
     plan = load_sources(sources)
-    rules = [file for file in (plan.rules.stop_words, plan.rules.place_suffixes) if file]
+    rules = {"stop words": plan.rules.stop_words, "place suffixes": plan.rules.place_suffixes}
     return {
         f"sources {sources.name}": sha256_of(sources),
-        **{f"rules {file.name}": sha256_of(file) for file in rules if file.is_file()},
+        **{
+            f"{rule} {file.name}": sha256_of(file)
+            for rule, file in rules.items()
+            if file and file.is_file()
+        },
         **{
             f"dictionary {source.name}": sha256_of(locate(source, plan.folder))
             for source in plan.sources

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -56,6 +57,11 @@ class MentionData(TrainingData):
         encoder: hub id or directory, for its tokenizer.
         gazetteer: a compiled folder or a dictionary file; ``seed`` for the project's own.
         exclude_mentions_of: a data set; the mentions of its training split are never ``O``.
+        min_weight: of an entry's most probable type, summed over its sources; a source weighs 1
+            unless it says otherwise. What only doubtful sources know has no type here, and a word
+            that they alone call an entity is a common word.
+        min_share: the part of an entry's weight that its most probable type has; of less, it has
+            no type here.
         possible_names: words that this generator proposes as a whole are never ``O``, since they
             may be names that the gazetteer lacks.
         temperature: at least 1; infinity draws as many of every type.
@@ -65,7 +71,8 @@ class MentionData(TrainingData):
         batch_size, num_workers, seed: as in :class:`TrainingData`.
 
     Raises:
-        InputError: the gazetteer has no types or no common words, or a setting is out of range.
+        InputError: the gazetteer has no types or no common words, no entry is sure enough, or a
+            setting is out of range.
     """
 
     selects_on_dev = False  # the last state counts: held-out entries are noisy as all others
@@ -75,6 +82,8 @@ class MentionData(TrainingData):
         encoder: str,
         gazetteer: str = SEED,
         exclude_mentions_of: str | None = None,
+        min_weight: float = 0.0,
+        min_share: float = 0.0,
         possible_names: CandidateGenerator | None = None,
         temperature: float = 2.0,
         entries_per_epoch: int | None = None,
@@ -89,18 +98,22 @@ class MentionData(TrainingData):
             raise InputError(
                 f"temperature={temperature} must be at least 1, held_out={held_out} in [0, 1)"
             )
+        if not (0 <= min_weight < math.inf and 0 <= min_share <= 1):
+            raise InputError(
+                f"min_weight={min_weight} must be from 0 on, min_share={min_share} in [0, 1]"
+            )
         if entries_per_epoch is not None and entries_per_epoch < 1:
             raise InputError(f"entries_per_epoch={entries_per_epoch} must be at least 1")
         self.max_tokens = max_tokens
         own = gazetteer == SEED
         columns = Columns.of(seed_gazetteer().table) if own else load_columns(gazetteer)
         mentions = training_mentions(exclude_mentions_of) if exclude_mentions_of else set()
-        words = common_words(columns, mentions, possible_names)
+        words = common_words(columns, mentions, possible_names, min_weight)
         if not len(words):
             raise InputError(
                 f"gazetteer {gazetteer!r} has no common words: add a source of type O to its build"
             )
-        self.typed = typed_entries(columns).with_outside(words)
+        self.typed = typed_entries(columns, min_weight, min_share).with_outside(words)
         self.labels = self.typed.labels
         every = [self.typed.rows(label) for label in range(len(self.labels))]
         self.held_out = [held_out_rows(columns, rows, held_out) for rows in every]

@@ -33,7 +33,12 @@ def check(columns: Columns | None, gazetteer: Gazetteer) -> None:
     texts = columns.read(rows)
     assert texts == gazetteer.table.mentions
     assert [columns.labels[i] for i in columns.best] == [gazetteer.label(text) for text in texts]
-    assert columns.read(rows[columns.words]) == gazetteer.words
+    assert columns.read(rows[columns.support.entity == 0]) == gazetteer.words
+    for text, weight, share, entity in zip(texts, *columns.support, strict=True):
+        types = gazetteer.types(text)
+        assert weight == types[gazetteer.label(text)]
+        assert share == pytest.approx(weight / sum(types.values()))
+        assert entity == pytest.approx(sum(types.values()) - types.get("O", 0.0))
     assert columns.digest == gazetteer.digest
 
 

@@ -81,6 +81,30 @@ def test_common_words_are_no_mention_of_train(tmp_path: Path):
     assert set(columns.read(common_words(columns, mentions, names))) == {"明天", "电话"}
 
 
+def test_what_only_doubtful_sources_know_is_no_name():
+    claims = [
+        *(Entry("九江", "GPE"), Entry("青春", "GPE", "a", 0.3), Entry("诺言", "ORG", "b", 0.3)),
+        *(Entry("天空", "O"), Entry("天空", "ORG", "b", 0.3), Entry("生活", "O", "a", 0.1)),
+        *(Entry("商城", "GPE"), Entry("商城", "O", "c", 0.5)),  # share 2/3
+        *(Entry("东方", "O", "c", 3.0), Entry("东方", "GPE")),
+    ]
+    columns = Columns.of(Gazetteer.from_entries(claims).table)
+
+    def names(*rules: float) -> dict[str, str]:
+        typed = typed_entries(columns, *rules)
+        labels = range(1, len(typed.labels))
+        found = (pair for label in labels for pair in typed.read(typed.rows(label)))
+        return {mention: typed.labels[label] for mention, label in found}
+
+    assert names() == {"九江": "GPE", "青春": "GPE", "诺言": "ORG", "商城": "GPE"}
+    assert names(1.0) == {"九江": "GPE", "商城": "GPE"}
+    assert names(1.0, 0.75) == {"九江": "GPE"}
+    with pytest.raises(InputError, match="lower min_weight or min_share"):
+        typed_entries(columns, 1.1)
+    assert set(columns.read(common_words(columns, set(), None))) == {"生活"}
+    assert set(columns.read(common_words(columns, set(), None, 1.0))) == {"生活", "天空"}
+
+
 def test_the_seed_has_every_type_and_common_words():
     columns = Columns.of(seed_gazetteer().table)
     entries = typed_entries(columns)
@@ -145,6 +169,8 @@ def test_settings_that_are_wrong(gazetteer: str, distant: str, masked_lm: str, t
     Gazetteer.from_entries([Entry("九江", "GPE")]).save(tmp_path)
     with pytest.raises(InputError, match="no common words"):
         MentionData(masked_lm, str(tmp_path))
+    with pytest.raises(InputError, match=r"min_share=1\.5 in \[0, 1\]"):
+        MentionData(masked_lm, gazetteer, min_share=1.5)
     with pytest.raises(InputError, match="entries_per_epoch=0 must be at least 1"):
         MentionData(masked_lm, gazetteer, entries_per_epoch=0)
     for name, value in (("sentences_per_epoch", 0), ("validation_sentences", -1)):

@@ -89,12 +89,7 @@ class Labeller:
             InputError: no mention can ever be labelled.
         """
         table = gazetteer.table
-        claims = np.diff(table.first)
-        backs = table.label_ids == np.repeat(table.best, claims)  # [claims]
-        starts = table.first[:-1].astype(np.int64)
-        weight = _sums(np.where(backs, table.weights, 0.0), starts)
-        share = weight / _sums(table.weights, starts)
-        fate = _fates(table, share, weight, settings)
+        fate = _fates(table, settings)
         if not np.any(fate == Fate.LABELLED):
             raise InputError(
                 "no mention of the gazetteer passes the rules: give its entries types, or lower"
@@ -110,9 +105,9 @@ class Labeller:
             table.sources,
             fate,
             table.best,
-            share.astype(np.float32),
-            np.concatenate([[0], np.cumsum(_sums(backs.astype(np.int64), starts))]),
-            table.source_ids[backs],
+            table.support.share.astype(np.float32),
+            np.concatenate([[0], np.cumsum(table.backs)])[table.first],
+            table.source_ids[table.backs],
         )
 
     @cached_property
@@ -148,9 +143,7 @@ def _crossing(start: Ints, end: Ints) -> Mask:
     return crosses
 
 
-def _fates(
-    table: Table, share: NDArray[np.float64], weight: NDArray[np.float64], rules: DistantSettings
-) -> NDArray[np.uint8]:
+def _fates(table: Table, rules: DistantSettings) -> NDArray[np.uint8]:
     """The fate of each mention as far as the gazetteer decides it; the first rule that applies."""
     mentions = table.mentions
     length = np.fromiter(map(len, mentions), np.int64, len(mentions))
@@ -158,21 +151,14 @@ def _fates(
     blacklisted = np.fromiter((mention in listed for mention in mentions), np.bool_, len(mentions))
     name_of: Any = np.array(table.labels, dtype=object)
     is_word = name_of[table.best] == OUTSIDE
-    entity_claims = _sums(
-        (name_of[table.label_ids] != OUTSIDE).astype(np.int64), table.first[:-1].astype(np.int64)
-    )
+    support = table.support
     conditions = [
-        (is_word & (entity_claims == 0), Fate.WORD),
+        (support.entity == 0, Fate.WORD),
         (name_of[table.best] == UNTYPED, Fate.UNTYPED),
         (length < rules.min_length, Fate.SHORT),
         (blacklisted, Fate.BLACKLISTED),
-        (is_word | (share < rules.min_share), Fate.AMBIGUOUS),
-        (np.round(weight, 9) < rules.min_weight, Fate.WEAK),
+        (is_word | (support.share < rules.min_share), Fate.AMBIGUOUS),
+        (np.round(support.weight, 9) < rules.min_weight, Fate.WEAK),
     ]
     tests, fates = zip(*conditions, strict=True)
     return np.select(tests, [np.uint8(fate) for fate in fates], np.uint8(Fate.LABELLED))
-
-
-def _sums(values: NDArray[Any], starts: Ints) -> NDArray[Any]:
-    """Sums over runs of ``values``, each of at least one item."""
-    return np.add.reduceat(values, starts) if len(starts) else values[:0]
