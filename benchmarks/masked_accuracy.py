@@ -66,7 +66,7 @@ def main() -> None:
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
-    settings = {name: str(value) for name, value in vars(options).items()}
+    settings = {**vars(options), "corpus": corpus.manifest, "encoders": [row[0] for row in rows]}
     result = {"experiment": "masked-accuracy", "columns": COLUMNS, "rows": rows, "note": NOTE}
     print(write_result("table", {**result, "settings": settings}))
 
