@@ -15,10 +15,8 @@ from pathlib import Path
 import numpy as np
 import torch
 from results import write_result
-from torch.nn import functional as F
 
 from decoupled_ner.data.corpus import BlockMasker, MaskedBlocks, PackedBlocks, TokenCorpus
-from decoupled_ner.data.corpus.masks import IGNORED
 from decoupled_ner.data.corpus.store import Ids, TokenStream
 from decoupled_ner.models.encoder import load_tokenizer
 from decoupled_ner.training.masked_lm import MaskedLMTraining
@@ -95,15 +93,14 @@ def masked_lines(
 
 @torch.no_grad()
 def scores(module: MaskedLMTraining, batches: Sequence[MaskedBlocks]) -> tuple[float, float]:
-    """Mean loss of a masked token, and how many are right, in percent."""
-    loss = right = masked = 0.0
-    for batch in batches:
-        with torch.autocast("cpu", torch.bfloat16):
-            logits = module(batch)
-        counted = batch.targets != IGNORED
-        loss += float(F.cross_entropy(logits, batch.targets, ignore_index=IGNORED, reduction="sum"))
-        right += int(((logits.argmax(-1) == batch.targets) & counted).sum())
-        masked += int(counted.sum())
+    """Mean loss of a masked token, and how many are right, in percent, as training validates."""
+    sums = (module.dev_loss, module.dev_right, module.dev_masked)
+    for metric in sums:
+        metric.reset()
+    with torch.autocast("cpu", torch.bfloat16):
+        for number, batch in enumerate(batches):
+            module.validation_step(batch, number)
+    loss, right, masked = (float(metric.compute()) for metric in sums)
     return loss / masked, 100 * right / masked
 
 

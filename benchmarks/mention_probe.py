@@ -12,6 +12,7 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from statistics import mean
 
 import numpy as np
 import torch
@@ -23,20 +24,12 @@ from transformers import PreTrainedTokenizerBase
 from decoupled_ner import DecoupledNER
 from decoupled_ner.candidates import JiebaNouns
 from decoupled_ner.data.catalog import Dataset, load_dataset
-from decoupled_ner.data.mentions import (
-    Rows,
-    TypedEntries,
-    common_words,
-    draw,
-    held_out_rows,
-    training_mentions,
-    typed_entries,
-)
+from decoupled_ner.data.mentions import Rows, TypedEntries, draw
 from decoupled_ner.data.pairs import PairEncoder, pad_ids
-from decoupled_ner.gazetteer import load_columns
 from decoupled_ner.labels import OUTSIDE
 from decoupled_ner.models.decoupled import DecoupledConfig
 from decoupled_ner.models.encoder import load_encoder, load_tokenizer
+from decoupled_ner.training.mention import MentionData
 from decoupled_ner.types import InputError
 
 COLUMNS = [
@@ -67,43 +60,42 @@ def main() -> None:
     try:
         named = [named_model(given) for given in options.encoders]
         dataset = load_dataset(options.dataset)
-        columns = load_columns(options.gazetteer)
-        words = common_words(columns, training_mentions(options.dataset), None, 1.0)
-        typed = typed_entries(columns, 1.0, 0.75).with_outside(words)
-        learnt, held = split(typed, options.entries)
+        data = MentionData(
+            named[0][1], options.gazetteer, options.dataset, min_weight=1.0, min_share=0.75
+        )
+        rng = np.random.default_rng(0)
+        learnt: list[Labelled] = []
+        held: list[Labelled] = []
+        for entries, apart in zip(data.entries, data.held_out, strict=True):
+            learnt += labelled(data.typed, draw(entries, options.entries, rng))
+            held += labelled(data.typed, draw(apart, min(len(apart), 700), rng))
         unseen, nouns = of_dev(dataset)
         for name, folder in named:
-            probe = Probe(folder, typed.labels, learnt)
-            right = accuracy(probe, held)
-            names = [label != OUTSIDE for label in probe([mention for mention, _ in unseen])]
-            wrong = [label != OUTSIDE for label in probe(nouns)]
-            known = accuracy(probe, unseen)
-            rows.append([name, *(100 * float(np.mean(n)) for n in (right, known, names, wrong))])
+            probe = Probe(folder, data.labels, learnt)
+            found = probe(mentions_of(unseen))
+            shares = (
+                agreement(probe(mentions_of(held)), held),
+                agreement(found, unseen),
+                share_of_names(found),
+                share_of_names(probe(nouns)),
+            )
+            rows.append([name, *(100 * share for share in shares)])
             print(*rows[-1], sep="\t", file=sys.stderr)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
-    settings = {"gazetteer": columns.digest, "dataset": dataset.name, "entries": options.entries}
+    settings = {
+        "gazetteer": data.typed.columns.digest,
+        "dataset": dataset.name,
+        "entries": options.entries,
+    }
     result = {"experiment": "mention-probe", "columns": COLUMNS, "rows": rows, "note": NOTE}
     print(write_result("table", {**result, "settings": settings}))
 
 
-def split(typed: TypedEntries, count: int) -> tuple[list[Labelled], list[Labelled]]:
-    """``count`` mentions of each label to learn, and fewer that are held out."""
-    rng = np.random.default_rng(0)
-    learnt: list[Labelled] = []
-    held: list[Labelled] = []
-
-    def read(rows: Rows) -> list[Labelled]:
-        return [(mention, typed.labels[label]) for mention, label in typed.read(rows)]
-
-    for label in range(len(typed.labels)):
-        rows = typed.rows(label)
-        apart = held_out_rows(typed.columns, rows, 0.05)
-        others = np.setdiff1d(rows, apart, assume_unique=True)
-        learnt += read(draw(others, count, rng))
-        held += read(draw(apart, min(len(apart), 700), rng))
-    return learnt, held
+def labelled(typed: TypedEntries, rows: Rows) -> list[Labelled]:
+    """What stands in some rows."""
+    return [(mention, typed.labels[label]) for mention, label in typed.read(rows)]
 
 
 def of_dev(dataset: Dataset) -> tuple[list[Labelled], list[str]]:
@@ -121,10 +113,19 @@ def of_dev(dataset: Dataset) -> tuple[list[Labelled], list[str]]:
     return unseen, nouns
 
 
-def accuracy(probe: Probe, pairs: Sequence[Labelled]) -> list[bool]:
-    """Whether the label of each mention is found."""
-    labels = probe([mention for mention, _ in pairs])
-    return [label == wanted for label, (_, wanted) in zip(labels, pairs, strict=True)]
+def mentions_of(pairs: Sequence[Labelled]) -> list[str]:
+    """The mentions without their labels."""
+    return [mention for mention, _ in pairs]
+
+
+def agreement(labels: Sequence[str], pairs: Sequence[Labelled]) -> float:
+    """The share of the labels that are the pairs' own."""
+    return mean(label == wanted for label, (_, wanted) in zip(labels, pairs, strict=True))
+
+
+def share_of_names(labels: Sequence[str]) -> float:
+    """The share of the labels that are not ``O``."""
+    return mean(label != OUTSIDE for label in labels)
 
 
 class Probe:
@@ -134,7 +135,7 @@ class Probe:
         self.labels = labels
         self._encode, tokenizer = encoder_of(folder)
         self._pairs = PairEncoder(tokenizer)
-        states = self._states([mention for mention, _ in learnt])
+        states = self._states(mentions_of(learnt))
         self._mean, self._spread = states.mean(0), states.std(0) + 1e-6
         states = (states - self._mean) / self._spread
         wanted = torch.tensor([labels.index(label) for _, label in learnt])

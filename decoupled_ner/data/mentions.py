@@ -98,8 +98,8 @@ def typed_entries(
     Raises:
         InputError: no entry has a type, or none is so sure.
     """
-    weight, share, _ = columns.support
-    sure = (np.round(weight, 9) >= min_weight) & (share >= min_share)
+    support = columns.support
+    sure = (support.weight >= min_weight) & (support.share >= min_share)
     occurring = {columns.labels[i] for i in np.unique(columns.best[sure])}
     types = LabelSet.of(occurring - {OUTSIDE, UNTYPED})
     if not types.types:
@@ -126,8 +126,8 @@ def common_words(
     """The rows of words that are no mention and do not look like a name, and that no sources call
     an entity, or none whose weights have the sum ``min_weight``."""
     is_word = np.array([label == OUTSIDE for label in columns.labels], np.bool_)[columns.best]
-    entity = np.round(columns.support.entity, 9)
-    words = np.flatnonzero(is_word & ((entity == 0) | (entity < min_weight)))
+    doubtful = np.round(columns.support.entity, 9) < min_weight
+    words = np.flatnonzero(is_word & (columns.support.words | doubtful))
     words = _where(lambda texts: (text not in mentions for text in texts), columns, words)
     if possible_names is None:
         return words

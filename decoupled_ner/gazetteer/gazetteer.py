@@ -81,7 +81,7 @@ class Gazetteer:
     def words(self) -> list[str]:
         """The mentions that no source calls anything but `OUTSIDE`, sorted."""
         mentions = self.table.mentions
-        return [mentions[i] for i in np.flatnonzero(self.table.support.entity == 0)]
+        return [mentions[i] for i in np.flatnonzero(self.table.support.words)]
 
     @property
     def labels(self) -> tuple[str, ...]:

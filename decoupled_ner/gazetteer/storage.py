@@ -43,7 +43,8 @@ class Support(NamedTuple):
     """What speaks for each mention's most probable type, [mentions] each.
 
     Attributes:
-        weight: of the claims for this type, summed over their sources.
+        weight: of the claims for this type, summed over their sources; rounded, so that sources of
+            .1 and .2 reach .3.
         share: the part of all claims' weight that this is.
         entity: weight of the claims for any type but `OUTSIDE`.
     """
@@ -64,7 +65,13 @@ class Support(NamedTuple):
         and whether it is for `OUTSIDE`; a mention's begin at each of ``starts``."""
         kept = (np.where(backs, weights, 0.0), weights, np.where(outside, 0.0, weights))
         weight, total, entity = (np.add.reduceat(part, starts) for part in kept)
-        return cls(weight, weight / total, entity)
+        return cls(weight.round(9), weight / total, entity)
+
+    @property
+    def words(self) -> npt.NDArray[np.bool_]:
+        """Whether no claim says anything but `OUTSIDE`."""
+        words: npt.NDArray[np.bool_] = self.entity == 0
+        return words
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ def check(columns: Columns | None, gazetteer: Gazetteer) -> None:
     texts = columns.read(rows)
     assert texts == gazetteer.table.mentions
     assert [columns.labels[i] for i in columns.best] == [gazetteer.label(text) for text in texts]
-    assert columns.read(rows[columns.support.entity == 0]) == gazetteer.words
+    assert columns.read(rows[columns.support.words]) == gazetteer.words
     for text, weight, share, entity in zip(texts, *columns.support, strict=True):
         types = gazetteer.types(text)
         assert weight == types[gazetteer.label(text)]

@@ -153,12 +153,12 @@ def _fates(table: Table, rules: DistantSettings) -> NDArray[np.uint8]:
     is_word = name_of[table.best] == OUTSIDE
     support = table.support
     conditions = [
-        (support.entity == 0, Fate.WORD),
+        (support.words, Fate.WORD),
         (name_of[table.best] == UNTYPED, Fate.UNTYPED),
         (length < rules.min_length, Fate.SHORT),
         (blacklisted, Fate.BLACKLISTED),
         (is_word | (support.share < rules.min_share), Fate.AMBIGUOUS),
-        (np.round(support.weight, 9) < rules.min_weight, Fate.WEAK),
+        (support.weight < rules.min_weight, Fate.WEAK),
     ]
     tests, fates = zip(*conditions, strict=True)
     return np.select(tests, [np.uint8(fate) for fate in fates], np.uint8(Fate.LABELLED))
