@@ -1,12 +1,23 @@
-"""A new masked language model, random but for its architecture."""
+"""A new masked language model, random but for what it begins by looking at, or made of one with
+fewer layers."""
 
 from __future__ import annotations
 
+import copy
+import math
 from dataclasses import dataclass
 
+import torch
+from torch import Tensor, nn
 from transformers import BertConfig, BertForMaskedLM, PreTrainedModel, PreTrainedTokenizerBase
 
 from decoupled_ner.types import InputError
+
+# How far from a token the first layer's heads begin to look, one a head; further heads are random.
+_NEIGHBOURS = (-1, 1, -2, 2)
+# By how much a neighbour's attention score is above the others', about: e^8 against a few hundred.
+_SCORE = 8.0
+_GOLDEN = (math.sqrt(5) - 1) / 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,15 +40,25 @@ class EncoderSize:
 
 
 def new_masked_lm(size: EncoderSize, tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
-    """A BERT with its vocabulary head, weights drawn from torch's generator.
+    """A BERT with its vocabulary head, weights drawn from torch's generator, whose first layer
+    begins by looking at a token's neighbours.
+
+    A wholly random BERT first learns how frequent tokens are and to copy those that are not hidden,
+    and then nothing for a long time, with small batches for good: before attention finds positions,
+    what it hands on is noise, and before what it hands on is of use nothing teaches it to find
+    positions. So positions begin as sinusoids (Vaswani et al. 2017, section 3.5), among which a
+    fixed distance is a rotation, and up to four heads of the first layer with queries that are
+    rotated so, and with values that they hand on as they are. All of it is trained like the rest.
 
     Raises:
-        InputError: sizes are below 1, or the width can't be shared by the heads.
+        InputError: sizes are below 1, or the width can't be shared by the heads in pairs.
     """
     if min(size.layers, size.hidden_size, size.heads, size.feed_forward) < 1:
         raise InputError(f"sizes of an encoder are at least 1: {size}")
-    if size.hidden_size % size.heads:
-        raise InputError(f"hidden_size={size.hidden_size} is no multiple of heads={size.heads}")
+    if size.hidden_size % (2 * size.heads):
+        raise InputError(
+            f"hidden_size={size.hidden_size} is no multiple of twice heads={size.heads}"
+        )
     config = BertConfig(
         vocab_size=len(tokenizer),
         num_hidden_layers=size.layers,
@@ -49,4 +70,64 @@ def new_masked_lm(size: EncoderSize, tokenizer: PreTrainedTokenizerBase) -> PreT
         attention_probs_dropout_prob=size.dropout,
         pad_token_id=tokenizer.pad_token_id,
     )
-    return BertForMaskedLM(config)
+    model = BertForMaskedLM(config)
+    _look_at_neighbours(model)
+    return model
+
+
+@torch.no_grad()
+def _look_at_neighbours(model: BertForMaskedLM) -> None:
+    """Sets positions and the first layer's attention. H: hidden size, D: a head's width."""
+    config = model.config
+    width = config.hidden_size // config.num_attention_heads  # D
+    # Multiples of the golden ratio fill (0, π) evenly, in any stretch, and never repeat.
+    frequencies = math.pi * ((torch.arange(config.hidden_size // 2) + 0.5) * _GOLDEN % 1)  # (H/2,)
+    angles = torch.arange(config.max_position_embeddings)[:, None] * frequencies  # (P, H/2)
+    table = torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)  # (P, H), in pairs
+    embeddings = model.bert.embeddings
+    embeddings.position_embeddings.weight.copy_(table * (math.sqrt(2) * config.initializer_range))
+    attention = model.bert.encoder.layer[0].attention
+    query, key, value = attention.self.query, attention.self.key, attention.self.value
+    # A third of a normed state is position (beside token and type): a match scores sharpness·√D/3.
+    sharpness = 3 * _SCORE / math.sqrt(width)
+    for head, distance in enumerate(_NEIGHBOURS[: config.num_attention_heads]):
+        own = slice(head * width, (head + 1) * width)  # of the state, as of the heads' outputs
+        turn = _rotation(frequencies[own.start // 2 : own.stop // 2] * distance)
+        query.weight[own, own] += sharpness * turn
+        for layer in (key, value, attention.output.dense):
+            layer.weight[own, own] += torch.eye(width)
+
+
+@torch.no_grad()
+def predict_frequencies(model: PreTrainedModel, counts: Tensor) -> None:
+    """Set the vocabulary head's bias to the logarithms of how often tokens occur, (V,): what a new
+    model would learn first anyway, in steps that wear off what it begins with."""
+    bias = model.get_output_embeddings().bias
+    bias.copy_((counts + 0.5).log() - (counts + 0.5).sum().log())
+
+
+def _rotation(angles: Tensor) -> Tensor:
+    """Turns each pair (sin a, cos a) by its angle: (D/2,) → (D, D)."""
+    sin, cos = angles.sin(), angles.cos()
+    pairs = torch.stack([torch.stack([cos, sin], -1), torch.stack([-sin, cos], -1)], -2)
+    return torch.block_diag(*pairs)
+
+
+def stack_layers(model: PreTrainedModel, layers: int) -> None:
+    """Make a model deeper by repeating its layers in order, 1 2 1 2, until there are so many.
+
+    A shallow model learns the beginning in a fraction of the time, and a stack of its layers goes
+    on from there (Gong et al. 2019, Efficient training of BERT by progressively stacking).
+
+    Raises:
+        InputError: the model has more layers, or they are not in one list.
+    """
+    have = int(model.config.num_hidden_layers)
+    if layers < have:
+        raise InputError(f"layers={layers}: the encoder has {have} already, and none is taken away")
+    lists = [m for m in model.base_model.modules() if isinstance(m, nn.ModuleList)]
+    lists = [m for m in lists if len(m) == have]
+    if len(lists) != 1:
+        raise InputError(f"{type(model).__name__} has no one list of layers to repeat")
+    lists[0].extend(copy.deepcopy(lists[0][number % have]) for number in range(have, layers))
+    model.config.num_hidden_layers = layers

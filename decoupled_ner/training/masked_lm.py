@@ -15,7 +15,12 @@ from torchmetrics import SumMetric
 from decoupled_ner.data.corpus import MaskedBlocks
 from decoupled_ner.data.corpus.masks import IGNORED
 from decoupled_ner.models.encoder import load_tokenizer
-from decoupled_ner.models.masked_lm import EncoderSize, new_masked_lm
+from decoupled_ner.models.masked_lm import (
+    EncoderSize,
+    new_masked_lm,
+    predict_frequencies,
+    stack_layers,
+)
 from decoupled_ner.models.stage1 import VocabularyHead, load_masked_lm
 from decoupled_ner.training.base import BaseTraining
 from decoupled_ner.training.budget import Budget
@@ -34,7 +39,8 @@ class MaskedLMTraining(BaseTraining):
     Args:
         vocabulary: hub id or directory of the tokenizer.
         encoder: hub id, directory or bundled name to go on from; None for a new one.
-        layers, hidden_size, heads: of a new encoder, which needs them.
+        layers, hidden_size, heads: of a new encoder, which needs them. ``layers`` beside
+            ``encoder`` makes that one deeper by repeating its layers.
         feed_forward: width, of a new encoder; four times ``hidden_size`` unless given.
         max_positions, dropout: of a new encoder.
         lr, weight_decay, seed: as in :class:`BaseTraining`.
@@ -81,13 +87,13 @@ class MaskedLMTraining(BaseTraining):
         self.budget = Budget(self.schedule, minutes, piece_minutes, finish)
         self.tokenizer = load_tokenizer(vocabulary)
         pl.seed_everything(seed, workers=True, verbose=False)
-        sizes = (layers, hidden_size, heads)
+        self.is_new = encoder is None
         if encoder is not None:
-            if any(sizes):
-                raise InputError(
-                    f"{encoder} has its own size: leave out layers, hidden_size, heads"
-                )
+            if hidden_size or heads:
+                raise InputError(f"{encoder} has its own size: leave out hidden_size and heads")
             self.masked_lm, self.had_head = load_masked_lm(encoder)
+            if layers is not None:
+                stack_layers(self.masked_lm, layers)
         elif layers and hidden_size and heads:
             width = feed_forward or 4 * hidden_size
             size = EncoderSize(layers, hidden_size, heads, width, max_positions, dropout)
@@ -116,6 +122,10 @@ class MaskedLMTraining(BaseTraining):
             raise InputError(
                 f"block_length={self.data.block_length}: the encoder reads {positions} tokens"
             )
+        if self.is_new and stage == "fit":  # a run that is resumed loads its weights after this
+            counts = self.data.corpus.train.counts(len(self.tokenizer))
+            counts[self.tokenizer.all_special_ids] = 0  # they are never masked
+            predict_frequencies(self.masked_lm, torch.from_numpy(counts))
 
     def configure_callbacks(self) -> Sequence[Callback]:
         length, batch = self.data.block_length, self.data.batch_size

@@ -226,7 +226,7 @@ def test_processes_and_parts_of_a_step_equal_one_batch(tmp_path: Path, runs: Run
     ("arguments", "said"),
     [
         (("--encoder", "zh-small"), "leave out --vocabulary"),
-        (("--model.heads", "3"), "no multiple of heads"),
+        (("--model.heads", "3"), "no multiple of twice heads"),
         (("--model.steps", "null"), "how long?"),
         (("--ckpt_path", "last"), "nothing to resume"),
         (("--ckpt_path", "stable"), "no decay has begun"),

@@ -75,6 +75,11 @@ class TokenStream:
         places = (starts[:, None] + np.arange(length)) % len(self)
         return self.packing.unpack(self._numbers[places])
 
+    def counts(self, vocabulary_size: int, most: int = 4_000_000) -> Ids:
+        """How often each token occurs, (V,), in so many that are spread over the stream."""
+        ids, _ = self.packing.unpack(self._numbers[:: -(-len(self) // most) or 1])
+        return np.bincount(ids, minlength=vocabulary_size)
+
 
 @dataclass(frozen=True)
 class TokenCorpus:
