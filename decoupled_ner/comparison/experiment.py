@@ -10,10 +10,15 @@ from typing import Any, Literal
 import yaml
 
 from decoupled_ner.checksums import sha256_of
-from decoupled_ner.data.catalog import is_dataset, load_dataset
+from decoupled_ner.data.catalog import DATASETS
 from decoupled_ner.locations import dataset_recipe, find_recipe, recipe_folder, runs_folder
 from decoupled_ner.models.encoder import is_small, load_encoder_config
-from decoupled_ner.training.chain_inputs import encoder_inputs, option_inputs, setting_inputs
+from decoupled_ner.training.chain_inputs import (
+    dataset_inputs,
+    encoder_inputs,
+    option_inputs,
+    setting_inputs,
+)
 from decoupled_ner.training.launch import Run, tagger_folder, unify_folder
 from decoupled_ner.training.starts import resolve_start, stage_one_run
 from decoupled_ner.types import InputError
@@ -22,6 +27,7 @@ from decoupled_ner.types import InputError
 Stage = Literal["tagger", "unify"]
 #: A system of this name is the decoupled model under the data set's own recipe.
 DECOUPLED = "decoupled"
+_SIZE_OPTION = "--data.train_sentences"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +78,17 @@ class Experiment:
             raise InputError(f"{self.name}: needs at least one system and one seed")
         if any(len(set(given)) < len(given) for given in (names, self.seeds, self.sizes)):
             raise InputError(f"{self.name}: a system, a seed or a size is given twice")
-        if odd := [name for name in names if Path(name).name != name]:
+        if odd := [name for name in names if Path(name).name != name or name in ("", "..")]:
             raise InputError(
                 f"{self.name}: {odd[0]!r} can't be a system's name: no path; give it as recipe"
             )
+        if Path(self.name).name != self.name or self.name in ("", ".."):
+            raise InputError(f"{self.name!r} can't be an experiment's name: it names a folder")
+        if min(self.seeds) < 0 or min(self.sizes, default=1) < 1:
+            raise InputError(f"{self.name}: a seed is below 0 or a size below 1")
+        every = [*self.arguments, *(a for system in self.systems for a in system.arguments)]
+        if self.sizes and any(argument.startswith(_SIZE_OPTION) for argument in every):
+            raise InputError(f"{self.name}: sizes and {_SIZE_OPTION}: leave one of them out")
         if self.against is not None and self.against not in names:
             raise InputError(f"{self.name}: against {self.against!r}, which is none of its systems")
         if unknown := [name for name in self.rows if name not in names]:
@@ -128,12 +141,18 @@ def _fields(kind: type[Any], given: Mapping[str, Any], place: str) -> dict[str, 
         raise InputError(
             f"{place}: no field {min(unknown)!r}; there are {', '.join(sorted(known))}"
         )
-    lists = {field.name for field in fields(kind) if str(field.type).startswith("tuple")}
-    if wrong := [key for key, value in given.items() if (key in lists) != isinstance(value, list)]:
-        raise InputError(
-            f"{place}: {wrong[0]} must {'be' if wrong[0] in lists else 'not be'} a list"
-        )
-    return {key: tuple(value) if key in lists else value for key, value in given.items()}
+    types = {field.name: str(field.type) for field in fields(kind)}
+    for key, value in given.items():
+        if types[key].startswith("tuple"):
+            item, wanted = (int, "whole numbers") if "int" in types[key] else (str, "strings")
+            fits = isinstance(value, list) and all(type(part) is item for part in value)
+            wanted = f"a list of {wanted}"
+        else:
+            fits, wanted = isinstance(value, str), "a string"
+            fits |= value is None and "None" in types[key]
+        if not fits:
+            raise InputError(f"{place}: {key} must be {wanted}, not {value!r}")
+    return {key: tuple(v) if isinstance(v, list) else v for key, v in given.items()}
 
 
 def plan(experiment: Experiment, output: Path) -> Iterator[Plan]:
@@ -143,13 +162,14 @@ def plan(experiment: Experiment, output: Path) -> Iterator[Plan]:
         InputError: an unknown data set, system or encoder, or stage 1 that is asked for and not
             there.
     """
-    if not is_dataset(experiment.dataset):
-        load_dataset(experiment.dataset)  # says what there is
+    # Sets of the catalog are published and stay as they are; of others this says what there is.
+    own = experiment.dataset not in DATASETS
+    data = dataset_inputs(experiment.dataset) if own else {}
     prepared = [_prepare(experiment, system) for system in experiment.chosen]
     for seed in experiment.seeds:
         for size in experiment.sizes or (None,):
             for system, found in zip(experiment.chosen, prepared, strict=True):
-                yield _plan(experiment, system, seed, size, output / "runs", *found)
+                yield _plan(experiment, system, seed, size, output / "runs", data, *found)
 
 
 def _plan(
@@ -158,6 +178,7 @@ def _plan(
     seed: int,
     size: int | None,
     runs: Path,
+    data_files: Mapping[str, str],
     stage: Stage,
     recipe: Path,
     encoder: str,
@@ -172,7 +193,7 @@ def _plan(
     else:
         folder, data = unify_folder(recipe, run), [f"--data.dataset={dataset}"]
     chosen = ["--encoder", encoder, "--init", start, "--seed", str(seed), *data]
-    sized = [] if size is None else [f"--data.train_sentences={size}"]
+    sized = [] if size is None else [f"{_SIZE_OPTION}={size}"]
     further = [*chosen, *sized, *experiment.arguments, *system.arguments]
     return Plan(
         system=system,
@@ -184,6 +205,7 @@ def _plan(
         settings={
             "command": [stage, recipe.name, *further],
             "recipe": sha256_of(recipe),
+            **({"data": data_files} if data_files else {}),
             **files,
         },
     )

@@ -330,6 +330,23 @@ def test_experiments_from_files(tmp_path: Path) -> None:
     assert "--init" in only.command and only.command[only.command.index("--init") + 1] == "none"
 
 
+def test_runs_on_your_own_data_are_done_anew_when_it_changes(
+    machine: Machine, tmp_path: Path
+) -> None:
+    folder = tmp_path / "own"
+    folder.mkdir()
+    line = '{"text": "篮协成立", "entities": [{"start": 0, "end": 2, "label": "ORG"}]}\n'
+    for split in ("train", "dev", "test"):
+        (folder / f"{split}.jsonl").write_text(line)
+    few = experiment(dataset=str(folder), seeds=(1,), systems=(System("bert-fc"),))
+    compare(few, tmp_path / "out")
+    compare(few, tmp_path / "out")
+    assert len(machine.commands) == 1
+    (folder / "test.jsonl").write_text(line * 2)
+    compare(few, tmp_path / "out")
+    assert len(machine.commands) == 2
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -338,7 +355,22 @@ def test_experiments_from_files(tmp_path: Path) -> None:
         ("dataset: demo\nsystems: {a: }\nsedes: [1]\n", "no field 'sedes'"),
         ("dataset: demo\nsystems: {a: }\nagainst: b\n", "against 'b', which is none of"),
         ("dataset: demo\nsystems: {a: {arguments: --model.lr=1}}\n", "a: arguments must be a list"),
-        ("dataset: demo\nsystems: {a: {init: [b, c]}}\n", "a: init must not be a list"),
+        ("dataset: demo\nsystems: {a: {init: [b, c]}}\n", "a: init must be a string, not"),
+        ("dataset: demo\nsystems: {a: {init: true}}\n", "a: init must be a string, not True"),
+        ("dataset: demo\nsystems: {a: {recipe: 5}}\n", "a: recipe must be a string, not 5"),
+        ("dataset: demo\nsystems: {a: {arguments: [1]}}\n", "arguments must be a list of strings"),
+        ("dataset: 5\nsystems: {a: }\n", "dataset must be a string, not 5"),
+        ("name:\ndataset: demo\nsystems: {a: }\n", "name must be a string, not None"),
+        ("name: a/b\ndataset: demo\nsystems: {a: }\n", "'a/b' can't be an experiment's name"),
+        ("dataset: demo\nsystems: {a: }\nseeds: [1.5]\n", "seeds must be a list of whole numbers"),
+        ("dataset: demo\nsystems: {a: }\nseeds: [true]\n", "seeds must be a list of whole numbers"),
+        ("dataset: demo\nsystems: {a: }\nseeds: [-1]\n", "a seed is below 0"),
+        ("dataset: demo\nsystems: {a: }\nsizes: [0]\n", "a size below 1"),
+        (
+            "dataset: demo\nsystems: {a: }\nsizes: [9]\narguments: [--data.train_sentences=5]\n",
+            "sizes and --data.train_sentences: leave one of them out",
+        ),
+        ("dataset: demo\nsystems: {'..': }\n", "'..' can't be a system's name"),
         ("dataset: demo\nsystems: {a: }\nseeds: 3\n", "seeds must be a list"),
         ("dataset: demo\nsystems: {a: }\nseeds: [1, 1]\n", "given twice"),
         ("dataset: demo\nsystems: {a: }\nsizes: [9, 9]\n", "given twice"),
