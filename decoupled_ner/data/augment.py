@@ -6,6 +6,7 @@ characters go together. Entities stay as they are; only their offsets may move.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -57,9 +58,10 @@ class AugmentSettings:
     def __post_init__(self) -> None:
         if self.copies < 1 or self.top_k < 1:
             raise InputError(f"copies={self.copies} and top_k={self.top_k} must be at least 1")
-        if not 0 < self.share < 1 or self.temperature <= 0:
+        if not 0 < self.share < 1 or not 0 < self.temperature < math.inf:
             raise InputError(
-                f"share={self.share} must be between 0 and 1, temperature={self.temperature} above"
+                f"share={self.share} must be between 0 and 1, temperature={self.temperature} a"
+                " number above 0"
             )
 
 

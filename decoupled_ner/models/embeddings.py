@@ -35,6 +35,7 @@ _OPENERS: dict[str, Callable[[Path], Any]] = {
     ".bz2": bz2.open,
     ".xz": lzma.open,
 }
+_BOM = "\ufeff".encode()
 _MAX_WORD_BYTES = 4096
 _MAX_DIM = 65_536
 
@@ -123,6 +124,8 @@ def load_vectors(path: str | Path, limit: int | None = None) -> Vectors:
         InputError: the file is missing, damaged or of another format; the message says where.
     """
     path = Path(path)
+    if limit is not None and limit < 1:
+        raise InputError(f"limit={limit}: read at least one vector of {path}")
     if not path.is_file():
         raise InputError(f"{path}: no such file of vectors")
     suffixes = path.suffixes[-2:]
@@ -148,30 +151,34 @@ def _gather(path: Path, rows: Iterable[tuple[str, npt.NDArray[np.float32]]]) -> 
 
 
 def _read_text(path: Path, file: BinaryIO) -> Iterator[tuple[str, npt.NDArray[np.float32]]]:
-    dim = 0
+    dim, count, read = 0, None, 0
     for number, line in enumerate(file, start=1):
-        fields = line.rstrip().split(b" ")
+        fields = line.removeprefix(_BOM if number == 1 else b"").rstrip().split(b" ")
         if number == 1:
             dim = _dim_of(path, fields)
-            if len(fields) == 2:
-                continue  # word2vec's header
+            if len(fields) == 2:  # word2vec's header
+                count = int(fields[0])
+                continue
         if len(fields) == 1 and not fields[0]:
             continue
-        # From the right: some words of GloVe hold spaces themselves.
+        # From the right: some words of published files hold spaces themselves.
         word = b" ".join(fields[:-dim])
-        if not word:
-            raise InputError(f"{path}:{number}: not a word and {dim} numbers")
+        if not word or b"\t" in word:
+            raise InputError(f"{path}:{number}: not a word and {dim} numbers with spaces between")
         try:
             vector = np.array(fields[-dim:], np.float32)
         except ValueError as error:
             raise InputError(f"{path}:{number}: a value is no number") from error
+        read += 1
         yield _decode(word), vector
+    if count is not None and read < count:
+        raise InputError(f"{path}: ends after {read} of {count} vectors")
 
 
 def _dim_of(path: Path, fields: list[bytes]) -> int:
     """The number of values a line from the file's first line."""
-    header = len(fields) == 2
-    dim = int(fields[1]) if header and fields[1].isdigit() else len(fields) - 1
+    header = len(fields) == 2 and all(field.isdigit() for field in fields)
+    dim = int(fields[1]) if header else len(fields) - 1
     if not 1 < dim <= _MAX_DIM:
         raise InputError(f"{path}: neither GloVe nor word2vec text (name binary files .bin)")
     return dim

@@ -70,6 +70,8 @@ def encoder_settings(name_or_path: str, dropout: float | None = None) -> dict[st
     settings: dict[str, Any] = load_encoder_config(name_or_path).to_dict()
     if dropout is None:
         return settings
+    if not 0 <= dropout <= 1:
+        raise InputError(f"encoder_dropout={dropout} must be in [0, 1]")
     names = [name for name in _DROPOUTS if name in settings]
     if not names:
         raise InputError(

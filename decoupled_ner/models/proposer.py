@@ -91,6 +91,10 @@ class ProposerModel(PreTrainedModel):
             raise InputError(f"max_width must be at least 1, got {config.max_width}")
         if not config.budget > 0:
             raise InputError(f"budget={config.budget:g} must be above 0")
+        if config.word_dim < 1 or config.size < 1:
+            raise InputError(f"word_dim={config.word_dim} and size={config.size} must be above 0")
+        if not 0 <= config.dropout <= 1:
+            raise InputError(f"dropout={config.dropout:g} must be in [0, 1]")
         if encoder is None:
             self.encoder = encoder_from_config(config.encoder)
         else:

@@ -236,6 +236,17 @@ def _check(config: TaggerConfig) -> None:
         raise InputError(f"no head {config.head!r}: use fc or crf")
     if config.sum_directions and not config.recurrent.startswith("bi"):
         raise InputError("sum_directions needs recurrent layers in two directions")
+    least = {"recurrent_size": 1, "recurrent_layers": 1, "character_filters": 1, "max_tokens": 8}
+    least |= dict.fromkeys(("unit_dim", "bigram_dim", "character_dim", "lexicon_dim"), 0)
+    for name, lowest in least.items():
+        if (value := getattr(config, name)) < lowest:
+            raise InputError(f"{name}={value} must be at least {lowest}")
+    if not 0 <= config.dropout <= 1:
+        raise InputError(f"dropout={config.dropout} must be in [0, 1]")
+    if config.character_width < 1 or config.character_width % 2 == 0:
+        raise InputError(f"character_width={config.character_width} must be odd, and at least 1")
+    if config.character_types and not config.character_dim:
+        raise InputError("character_types belong to characters' vectors: give character_dim")
 
 
 def _embedding(vocabulary: int, dim: int) -> nn.Embedding | None:

@@ -135,6 +135,8 @@ def build_tagger(
         InputError: an encoder or a file can't be read, or the parts don't go together.
     """
     recipe = _with_embeddings(recipe)
+    if recipe.max_vectors is not None and not (recipe.unit_vectors or recipe.bigram_vectors):
+        raise InputError(f"max_vectors={recipe.max_vectors}, and there are no files of vectors")
     unit = _Table.of(recipe.unit_vectors, recipe.unit_dim, recipe.max_vectors)
     bigram = _Table.of(recipe.bigram_vectors, recipe.bigram_dim, recipe.max_vectors)
     word = _Table.of(recipe.lexicon_vectors, recipe.lexicon_dim, None)

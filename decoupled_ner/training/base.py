@@ -176,6 +176,14 @@ class EncoderTraining(BaseTraining, ABC):
         self.dev_f1.reset()
 
 
+def check_rate(name: str, rate: float) -> None:
+    """Raises:
+    InputError: a learning rate below 0, which would climb.
+    """
+    if not rate >= 0:
+        raise InputError(f"{name}={rate} must not be below 0")
+
+
 def warmup_linear(step: int, steps: int, warmup: int) -> float:
     """The share of the peak rate at a step: up to 1 over ``warmup`` steps, then down to 0."""
     if step < warmup:

@@ -54,6 +54,8 @@ class SentenceData(TrainingData):
     ) -> None:
         super().__init__(encoder, batch_size, num_workers, seed)
         self.data: Dataset = load_dataset(dataset, train_sentences=train_sentences)
+        if "test" in fit_on.split("+"):
+            raise InputError(f"fit_on={fit_on}: a model is scored on test, and never trained on it")
         self.fit_on, self.extra = fit_on, extra
         self.labels = list(self.data.labels.names)
 

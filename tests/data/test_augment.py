@@ -133,6 +133,9 @@ def test_mistakes_are_told(sentences: list[Sentence], tiny_encoder: str) -> None
         AugmentSettings(copies=0)
     with pytest.raises(InputError, match="share=1"):
         AugmentSettings(share=1)
+    for temperature in (0.0, float("nan"), float("inf")):
+        with pytest.raises(InputError, match="temperature="):
+            AugmentSettings(temperature=temperature)
     with pytest.raises(InputError, match="no segmenter 'none'"):
         next(augment(sentences, "zh-small", AugmentSettings(segmenter="none")))
 

@@ -125,10 +125,16 @@ def test_mistakes_are_told(text: Path, tmp_path: Path) -> None:
         train_embeddings([text], tmp_path, SETTINGS)
     with pytest.raises(InputError, match="a lower min_count"):
         train_embeddings([text], tmp_path / "rare", EmbeddingSettings(min_count=10_000))
+    with pytest.raises(InputError, match="workers=0 must be at least 1"):
+        train_embeddings([text], tmp_path / "none", SETTINGS, workers=0)
     train_embeddings([text], tmp_path / "out", SETTINGS)
     with pytest.raises(InputError, match="other texts or settings"):
         train_embeddings([text], tmp_path / "out", EmbeddingSettings(dim=9))
     with pytest.raises(InputError, match="no static embeddings there; train them with"):
         build_tagger(TaggerRecipe(embeddings=str(tmp_path / "rare")), LabelSet(("GPE",)), ["他"])
+    train_embeddings([text], tmp_path / "rare", SETTINGS)  # the remedy works in the same folder
+    text.write_bytes(gzip.compress("\n".join(LINES).replace("大", "小").encode()))
+    with pytest.raises(InputError, match="other texts or settings"):
+        train_embeddings([text], tmp_path / "out", SETTINGS)
     with pytest.raises(InputError, match="share=0"):
         EmbeddingSettings(share=0)

@@ -43,6 +43,10 @@ def test_reads_text_as_glove_and_as_word2vec_write_it(tmp_path: Path) -> None:
     assert_same(load_vectors(tmp_path / "w2v.vec"), WORDS)
     (tmp_path / "w2v.vec.xz").write_bytes(lzma.compress(text_lines().encode()))
     assert_same(load_vectors(tmp_path / "w2v.vec.xz", limit=2), WORDS[:2])
+    (tmp_path / "bom.txt").write_text(text_lines(), encoding="utf-8-sig")
+    assert_same(load_vectors(tmp_path / "bom.txt"), WORDS)
+    with pytest.raises(InputError, match="read at least one"):
+        load_vectors(tmp_path / "glove.txt", limit=-1)
 
 
 @pytest.mark.parametrize("separator", [b"", b"\n"])
@@ -66,6 +70,8 @@ def test_the_first_of_a_repeated_word_counts(tmp_path: Path) -> None:
         ("a.txt", b"a 1 2\nb 1 x\n", r"a\.txt:2: a value is no number"),
         ("a.txt", b"a 1 2\nb 1\n", r"a\.txt:2: not a word and 2 numbers"),
         ("a.txt", b"a 1 nan\n", "not finite"),
+        ("a.txt", b"3 2\na 1 2\nb 3 4\n", "ends after 2 of 3 vectors"),
+        ("a.txt", b"a\t1 2 3\n", r"a\.txt:1: not a word and 2 numbers with spaces"),
         ("a.bin", b"not a header\n", "no word2vec header"),
         ("a.bin", b"2 99999999999\n", "can't be"),
         ("a.bin", b"9 2\nab " + struct.pack("<2f", 1, 2) + b"cd \x00", "inside vector 2 of 9"),

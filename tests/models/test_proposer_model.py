@@ -124,3 +124,6 @@ def test_mistakes_are_told(tiny_encoder: str):
         build_proposer(tiny_encoder, ProposerConfig(max_width=0), [], [])
     with pytest.raises(InputError, match="budget=0 must be above 0"):
         build_proposer(tiny_encoder, ProposerConfig(budget=0.0), [], [])
+    for settings in ({"word_dim": -1}, {"size": 0}, {"dropout": 3.0}):
+        with pytest.raises(InputError, match="must be"):
+            build_proposer(tiny_encoder, ProposerConfig(**settings), [], [])

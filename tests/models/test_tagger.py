@@ -191,6 +191,16 @@ def test_the_same_seed_builds_the_same_tagger(
         ({"unit_dim": 4, "lexicon": "words.tsv"}, "lexicon_dim"),
         ({"lexicon_dim": 4}, "needs words"),
         ({"unit_vectors": "nowhere.txt"}, "no such file"),
+        ({"unit_dim": 4, "max_vectors": 5}, "max_vectors=5, and there are no files"),
+        ({"unit_dim": -5}, "unit_dim=-5 must be at least 0"),
+        ({"unit_dim": 4, "recurrent": "gru", "recurrent_size": 0}, "recurrent_size=0 must be"),
+        ({"unit_dim": 4, "recurrent": "gru", "recurrent_layers": 0}, "recurrent_layers=0 must be"),
+        ({"unit_dim": 4, "max_tokens": 0}, "max_tokens=0 must be at least"),
+        ({"unit_dim": 4, "dropout": 2}, r"dropout=2 must be in \[0, 1\]"),
+        ({"character_dim": 4, "character_width": 2}, "character_width=2 must be odd"),
+        ({"character_dim": 4, "character_filters": 0}, "character_filters=0 must be"),
+        ({"unit_dim": 4, "character_types": True}, "give character_dim"),
+        ({"encoder": "zh-small", "encoder_dropout": 3}, r"encoder_dropout=3 must be in \[0, 1\]"),
     ],
 )
 def test_mistakes_in_a_recipe_are_told(settings: dict[str, Any], message: str) -> None:

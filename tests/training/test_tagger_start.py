@@ -84,3 +84,22 @@ def test_the_rate_is_the_encoders_unless_it_is_given(
     assert (rate(), rate(lr=1e-5)) == (SMALL_LR, 1e-5)
     monkeypatch.setattr(tagger, "is_small", lambda config: False)
     assert (rate(), rate(lr=1e-5)) == (BASE_LR, 1e-5)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "settings", "message"),
+    [
+        (TaggerRecipe(unit_dim=4), {"new_lr": -1.0}, "new_lr=-1.0 must not be below 0"),
+        (TaggerRecipe(encoder="another"), {}, "name the encoder with --encoder"),
+    ],
+)
+def test_settings_that_would_be_taken_otherwise_are_told(
+    recipe: TaggerRecipe, settings: dict[str, float], message: str, tiny_encoder: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        TaggerTraining(tiny_encoder, ["O", "PER"], recipe, **settings)
+
+
+def test_nothing_trains_on_test(tiny_encoder: str) -> None:
+    with pytest.raises(InputError, match="a model is scored on test, and never trained on it"):
+        WindowData("demo", tiny_encoder, fit_on="train+test")

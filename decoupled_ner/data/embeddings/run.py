@@ -10,10 +10,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from decoupled_ner.checksums import sha256_of
 from decoupled_ner.data.distant.texts import TextFile, text_files
 from decoupled_ner.data.embeddings.corpus import KINDS, lines_of, read_vocabulary, write_corpora
 from decoupled_ner.data.embeddings.settings import EmbeddingSettings
-from decoupled_ner.data.embeddings.word2vec import train_vectors
+from decoupled_ner.data.embeddings.word2vec import require_gensim, train_vectors
 from decoupled_ner.models.embeddings import LEXICON_FILE, VECTOR_FILES, load_vectors
 from decoupled_ner.models.lexicon import Lexicon, is_lexicon_word
 from decoupled_ner.types import InputError
@@ -44,17 +45,28 @@ def train_embeddings(
         The manifest, which lies in the folder too: settings, texts, vectors of each kind.
 
     Raises:
-        InputError: a text can't be read, gensim is missing, or the folder holds another run.
+        InputError: a text can't be read, gensim is missing, ``workers`` is below 1, no token is
+            frequent enough, or the folder holds another run.
     """
     settings = settings or EmbeddingSettings()
+    if workers < 1:
+        raise InputError(f"workers={workers} must be at least 1")
+    require_gensim()
     folder, files = Path(output), text_files(texts)
-    sizes = {file.name: file.path.stat().st_size for file in files}
-    identity = {"settings": asdict(settings), "texts": sizes}
+    checksums = {file.name: sha256_of(file.path) for file in files}
+    identity = {"settings": asdict(settings), "texts": checksums}
     manifest = _begin(folder, identity)
     if manifest["complete"]:
         return manifest
     work = folder / "work"
     _prepare(files, work, settings, progress)
+    if not all(read_vocabulary(work / f"{kind}.tsv") for kind in KINDS):
+        shutil.rmtree(work)  # so that the same folder takes the next try
+        (folder / _MANIFEST).unlink()
+        raise InputError(
+            f"no token stands {settings.min_count} times in the text: give more of it, or a lower"
+            " min_count"
+        )
     for kind in KINDS:
         if not (folder / VECTOR_FILES[kind]).is_file():
             train_vectors(
@@ -119,7 +131,9 @@ def _begin(folder: Path, identity: dict[str, Any]) -> dict[str, Any]:
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise InputError(f"{path}: damaged ({error}): delete the folder") from error
     if not same:
-        raise InputError(f"{folder}: holds a run on other texts or settings; choose another folder")
+        raise InputError(
+            f"{folder}: holds a run on other texts or settings: choose another folder, or delete it"
+        )
     return manifest
 
 

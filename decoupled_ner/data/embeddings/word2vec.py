@@ -28,9 +28,6 @@ def train_vectors(
     Args:
         corpus: tokens with spaces between them.
         progress: told how many epochs are done.
-
-    Raises:
-        InputError: gensim is not installed, or no token is frequent enough.
     """
     model = _model(counts, settings, workers)
     state = corpus.with_suffix(".npz")
@@ -51,18 +48,23 @@ def train_vectors(
     progress(settings.epochs)
 
 
-def _model(counts: Mapping[str, int], settings: EmbeddingSettings, workers: int) -> Any:
+def require_gensim() -> None:
+    """Check that gensim is there.
+
+    Raises:
+        InputError: it is not installed.
+    """
     try:
-        from gensim.models import Word2Vec
+        import gensim  # noqa: F401
     except ImportError as error:
         raise InputError(
             "static embeddings need gensim: pip install 'decoupled-ner[embeddings]'"
         ) from error
-    if not counts:
-        raise InputError(
-            f"no token stands {settings.min_count} times in the text: give more of it, or a lower"
-            " min_count"
-        )
+
+
+def _model(counts: Mapping[str, int], settings: EmbeddingSettings, workers: int) -> Any:
+    from gensim.models import Word2Vec
+
     model = Word2Vec(
         vector_size=settings.dim,
         window=settings.window,
