@@ -59,17 +59,17 @@ embeddings: setup ## static vectors and the lexicon for SoftLexicon, to runs/emb
 gazetteers: setup ## build runs/gazetteer from the seed dictionaries, or from SOURCES=file.yaml
 	$(BIN)/decoupled-ner gazetteer build $(if $(SOURCES),--sources $(SOURCES)) $(ARGS)
 
-distant: setup ## label raw text with runs/gazetteer: TEXT=news.txt DISTANT=runs/distant
-	$(BIN)/decoupled-ner distant label $(foreach file,$(TEXT),--text $(file)) --gazetteer runs/gazetteer --output $(DISTANT) $(ARGS)
+distant: setup ## label raw text: TEXT=news.txt GAZETTEER=runs/gazetteer DISTANT=runs/distant
+	$(BIN)/decoupled-ner distant label $(foreach file,$(TEXT),--text $(file)) --gazetteer $(or $(GAZETTEER),runs/gazetteer) --output $(DISTANT) $(ARGS)
 
 pretrain-encoder: setup ## an encoder from raw text: TEXT='a.txt b.txt.xz' RECIPE=small, or one that goes on: START=zh-small RECIPE=adapt
 	$(BIN)/decoupled-ner pretrain encoder $(RECIPE) $(foreach file,$(TEXT),--text $(file)) $(if $(START),--encoder $(START)) --seed $(SEED) $(ARGS)
 
 pretrain-mention: setup ## stage 1, from dictionaries: GAZETTEER=folder, by default gazetteers/seed
-	$(BIN)/decoupled-ner pretrain mention --encoder $(ENCODER) $(if $(GAZETTEER),--gazetteer $(GAZETTEER)) --seed $(SEED) $(ARGS)
+	$(BIN)/decoupled-ner pretrain mention --encoder $(ENCODER) $(if $(GAZETTEER),--gazetteer $(GAZETTEER)) $(if $(INIT),--init $(INIT)) --seed $(SEED) $(ARGS)
 
 pretrain-context: setup ## stage 1, from distantly supervised text: DISTANT=runs/distant
-	$(BIN)/decoupled-ner pretrain context --distant $(DISTANT) --encoder $(ENCODER) --seed $(SEED) $(ARGS)
+	$(BIN)/decoupled-ner pretrain context --distant $(DISTANT) --encoder $(ENCODER) $(if $(INIT),--init $(INIT)) --seed $(SEED) $(ARGS)
 
 test: setup ## run the tests
 	$(BIN)/pytest $(ARGS)

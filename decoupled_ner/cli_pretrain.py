@@ -21,7 +21,7 @@ LIGHTNING = {"allow_extra_args": True, "ignore_unknown_options": True}
 EncoderOption = Annotated[
     str, typer.Option(help="Hub id, directory, or zh-small, which the package carries.")
 ]
-SeedOption = Annotated[int, typer.Option(help="Of everything random.")]
+SeedOption = Annotated[int, typer.Option(min=0, help="Of everything random.")]
 ResumeOption = Annotated[str | None, typer.Option("--ckpt_path", help="'last' resumes the run.")]
 _NameOption = Annotated[str | None, typer.Option(help="Of the run's folder under runs/pretrain.")]
 
@@ -68,7 +68,7 @@ def require_training() -> None:
 def encoder_stage(
     context: typer.Context,
     recipe: Annotated[
-        str, typer.Argument(help="tiny, small, medium, base, adapt, or a YAML file.")
+        str, typer.Argument(help="tiny, shallow, small, medium, base, adapt, or a YAML file.")
     ],
     text: Annotated[
         list[str], typer.Option(help="A text file, a text a line, .xz or .gz or plain; repeatable.")

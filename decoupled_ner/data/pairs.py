@@ -21,7 +21,7 @@ from transformers import PreTrainedTokenizerBase
 
 from decoupled_ner.gazetteer import KnownTypes
 from decoupled_ner.models.encoder import plain_tokenizer
-from decoupled_ner.types import Region, well_formed
+from decoupled_ner.types import InputError, Region, well_formed
 
 
 class Pair(NamedTuple):
@@ -72,6 +72,11 @@ class PairEncoder:
         self.mask, self.pad = int(tokenizer.mask_token_id), int(tokenizer.pad_token_id)
         self.mention_budget = max_mention_tokens - 2
         self.context_budget = max_context_tokens - 3
+        if self.mention_budget < 1 or self.context_budget < 0:
+            raise InputError(
+                f"{max_mention_tokens} tokens hold no mention, or {max_context_tokens} no context:"
+                " raise the limit of tokens"
+            )
 
     def tokenize(self, text: str) -> TokenizedText:
         """Tokenise one text, of any length."""

@@ -43,6 +43,7 @@ class Budget(Callback):
         self.step = 0
         self._seconds_before = 0.0
         self._since: float | None = None
+        self._had_finished = False
 
     @property
     def seconds(self) -> float:
@@ -55,10 +56,12 @@ class Budget(Callback):
         return self.schedule.end is not None and self.step >= self.schedule.end
 
     def state_dict(self) -> dict[str, Any]:
-        return {"seconds": self.seconds, "schedule": self.schedule.state_dict()}
+        schedule = self.schedule.state_dict()
+        return {"seconds": self.seconds, "schedule": schedule, "finished": self.finished}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self._seconds_before = state_dict["seconds"]
+        self._had_finished = state_dict.get("finished", False)
         self.schedule.load_state_dict(state_dict["schedule"])
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -71,7 +74,7 @@ class Budget(Callback):
                 if kept != Path(trainer.ckpt_path):
                     shutil.copyfile(trainer.ckpt_path, kept)
             self.schedule.begin(self.step)
-        if self.finished:
+        if self.finished or self._had_finished:
             raise InputError(
                 f"the run has {self.step} steps already: to make it longer, raise --model.steps"
                 f" or --model.minutes and give --ckpt_path {STABLE}"

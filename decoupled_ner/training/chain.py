@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -16,7 +17,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from decoupled_ner.checksums import sha256_of
-from decoupled_ner.training.runs import stamp_of, write_json, written_since
+from decoupled_ner.training.runs import (
+    CHAIN_STEP,
+    STEP_FILE,
+    stamp_of,
+    write_json,
+    written_since,
+)
 from decoupled_ner.types import InputError
 
 State = Literal["up to date", "unfinished", "changed", "new"]
@@ -94,12 +101,16 @@ class Chain:
         }
         if self.state(step)[0] == "unfinished":
             record["left"] = (_read_record(step.record) or {}).get("left")
-            if step.name in RESUMABLE and written_since(last, record["left"]):
+            if _began(step) and written_since(last, record["left"]):
                 arguments.append("--ckpt_path=last")
         else:
             step.record.parent.mkdir(parents=True, exist_ok=True)
             write_json(step.record, {**record, "result": None})
-        done = subprocess.run([sys.executable, "-m", "decoupled_ner.cli", *arguments], check=False)
+        done = subprocess.run(
+            [sys.executable, "-m", "decoupled_ner.cli", *arguments],
+            env={**os.environ, CHAIN_STEP: step.fingerprint},
+            check=False,
+        )
         if done.returncode:
             raise InputError(f"step {step.name} ended with status {done.returncode}: see above")
         if not step.result.is_file():
@@ -110,6 +121,14 @@ class Chain:
                 " goes on with it"
             )
         write_json(step.record, {**record, "result": sha256_of(step.result)})
+
+
+def _began(step: Step) -> bool:
+    """Whether what lies in a step's folder is this step's: a run by hand writes there too."""
+    try:
+        return (step.folder / STEP_FILE).read_text(encoding="utf-8") == step.fingerprint
+    except (OSError, UnicodeDecodeError):
+        return False
 
 
 def _finished(result: Path) -> bool:

@@ -222,6 +222,9 @@ def _read(path: Path) -> dict[str, Any]:
         **{name: [] for name in _OPTIONS if name not in _OPTIONAL},
         **recipe,
     }
+    for key in ("dataset", "sources", "recipe"):
+        if not isinstance(settings.get(key) or "", str):
+            raise InputError(f"{path}: {key} must be a string, not {settings[key]!r}")
     for key in ("text", *_OPTIONS):
         value = settings.get(key)
         if key in _OPTIONAL and value is None:

@@ -83,9 +83,11 @@ class ContextData(TrainingData):
         self.chooser = RegionChooser(
             outside_share, outside_regions, ignore_doubtful, possible_names
         )
-        self.max_tokens = max_tokens
+        self._encoder = ContextEncoder(encoder, max_tokens)
         self.validation_sentences = held_out_sentences(distant, held_out, validation_sentences)
-        everything: int = max(1, round(self.manifest["sentences"] * (1 - held_out)))
+        EndlessSentences(distant, held_out, seed).read(0, 1)  # says so if there is none
+        labelled = self.manifest.get("labelled", self.manifest["sentences"])
+        everything = max(1, round(labelled * (1 - held_out)))
         self.sentences_per_epoch = min(sentences_per_epoch or everything, everything)
 
     @property
@@ -114,9 +116,8 @@ class ContextData(TrainingData):
         )
 
     def _batches(self, read: Read, count: int, size: int, *ranks: int) -> ContextBatches:
-        encoder = ContextEncoder(self.encoder, self.max_tokens)
         return ContextBatches(
-            encoder, self.chooser, self.label_set, read, count, size, self.seed, *ranks
+            self._encoder, self.chooser, self.label_set, read, count, size, self.seed, *ranks
         )
 
 

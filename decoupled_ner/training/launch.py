@@ -26,7 +26,7 @@ from decoupled_ner.training.data import UnifiedData
 from decoupled_ner.training.datamodule import TrainingData
 from decoupled_ner.training.runs import dataset_slug, environment, run_folder, write_json
 from decoupled_ner.training.sentence_data import SentenceData
-from decoupled_ner.training.starts import Start, resolve_start
+from decoupled_ner.training.starts import Start, resolve_start, resumed_start
 from decoupled_ner.training.tagger import TaggerTraining
 from decoupled_ner.training.unified import UnifiedTraining
 from decoupled_ner.training.window_data import WindowData
@@ -66,9 +66,11 @@ def unify(name: str, run: Run, init: str = "auto") -> Path | None:
         InputError: an unknown recipe, encoder, data set or setting.
     """
     start = resolve_start(init, run.encoder)
-    mention, _, context = start.encoder.partition(",")
-    recipe, dataset = unify_recipe(name, mention)
+    recipe, dataset = unify_recipe(name, start.encoder.partition(",")[0])
     folder = unify_folder(recipe, run, dataset)
+    if run.resume:
+        start = resumed_start(folder, start)
+    mention, _, context = start.encoder.partition(",")
     arguments = [f"--config={recipe}", f"--model.encoder={mention}"]
     if dataset:
         arguments.append(f"--data.dataset={dataset}")
@@ -109,12 +111,14 @@ def train_tagger(recipe_name: str, dataset: str, run: Run, init: str = "none") -
     """
     recipe = find_recipe("baselines", recipe_name)
     start = _tagger_start(recipe, init, run.encoder)
+    folder = tagger_folder(recipe, dataset, run)
+    if run.resume and start is not None:
+        start = resumed_start(folder, start)
     arguments = [
         f"--config={recipe}",
         f"--data.dataset={dataset}",
         f"--model.encoder={start.encoder if start else run.encoder}",
     ]
-    folder = tagger_folder(recipe, dataset, run)
     return train(TaggerTraining, WindowData, recipe.stem, folder, arguments, run, start)
 
 

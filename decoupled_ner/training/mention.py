@@ -124,6 +124,9 @@ class MentionData(TrainingData):
         counts = [len(rows) for rows in self.entries]
         total = min(entries_per_epoch or sum(counts), sum(counts))
         self.drawn = quotas(counts, temperature, total)
+        if not sum(self.drawn):
+            raise InputError(f"held_out={held_out} leaves no entry to train on")
+        self.training_batches(0, 1)  # shows what can't be used before a model is made
 
     @property
     def validates(self) -> bool:

@@ -15,7 +15,7 @@ from decoupled_ner.training.launch import Run, train
 from decoupled_ner.training.mention import MentionData, MentionTraining
 from decoupled_ner.training.runs import run_folder, write_json
 from decoupled_ner.training.stage1 import StageOneTraining
-from decoupled_ner.training.starts import resolve_start, stage_one_run
+from decoupled_ner.training.starts import resolve_start, resumed_start, stage_one_run
 
 Stage = Literal["mention", "context"]
 _CLASSES: dict[Stage, tuple[type[StageOneTraining], type[MentionData] | type[ContextData]]] = {
@@ -42,6 +42,8 @@ def pretrain(
     recipe = find_recipe("pretrain", stage, small=is_small(load_encoder_config(run.encoder)))
     folder = pretrain_folder(name or stage, run)
     start = resolve_start(init, run.encoder, [_OTHER[stage]])
+    if run.resume:
+        start = resumed_start(folder, start)
     model_class, data_class = _CLASSES[stage]
 
     def finish(cli: TrainingCLI, folder: Path, record: dict[str, Any]) -> None:

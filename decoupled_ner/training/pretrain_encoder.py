@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from pytorch_lightning.cli import LightningArgumentParser
-from pytorch_lightning.utilities import rank_zero_only
 
 from decoupled_ner.locations import find_recipe
 from decoupled_ner.training.budget import STABLE, BudgetProgressBar, StepResumePoint
@@ -43,6 +42,21 @@ class EncoderCLI(TrainingCLI):
         """All processes take part, so it is not done later."""
         if self.datamodule.validates:
             self.trainer.validate(self.model, self.datamodule, verbose=False)
+
+
+class StableCLI(EncoderCLI):
+    """Goes on from where the decay began. Only once all arguments have turned out to be right does
+    that state take the newest one's place."""
+
+    def before_fit(self) -> None:
+        # (Lightning takes settings from a checkpoint that is given as a file, and would not let
+        # them be changed.)
+        super().before_fit()
+        if self.trainer.is_global_zero:
+            checkpoints = Path(self.checkpoints)
+            fresh = checkpoints / ".last.new"
+            shutil.copyfile(checkpoints / f"{STABLE}.ckpt", fresh)
+            fresh.replace(checkpoints / "last.ckpt")
 
 
 def pretrain_encoder(
@@ -85,8 +99,9 @@ def pretrain_encoder(
         arguments.append(f"--data.vocabulary={vocabulary}")
     if finish:
         arguments.append("--model.finish=true")
-    if from_stable:
-        _take_stable_state(folder / "checkpoints")
+    stable = folder / "checkpoints" / f"{STABLE}.ckpt"
+    if from_stable and not stable.is_file():
+        raise InputError(f"no {stable}: no decay has begun; --ckpt_path last goes on")
 
     def save(cli: TrainingCLI, folder: Path, record: dict[str, Any]) -> None:
         module = cli.model
@@ -104,19 +119,8 @@ def pretrain_encoder(
 
     model, data = MaskedLMTraining, MaskedLMData
     system = "encoder pre-training"
-    return train(model, data, system, folder, arguments, run, start, save, EncoderCLI)
-
-
-def _take_stable_state(checkpoints: Path) -> None:
-    """Make the state where the decay began the newest one. (Lightning takes settings from a
-    checkpoint that is given as a file, and would not let them be changed.)"""
-    stable, last = checkpoints / f"{STABLE}.ckpt", checkpoints / "last.ckpt"
-    if not stable.is_file():
-        raise InputError(f"no {stable}: no decay has begun; --ckpt_path last goes on")
-    if rank_zero_only.rank == 0:  # type: ignore[attr-defined]
-        fresh = checkpoints / ".last.new"
-        shutil.copyfile(stable, fresh)
-        fresh.replace(last)
+    cli_class = StableCLI if from_stable else EncoderCLI
+    return train(model, data, system, folder, arguments, run, start, save, cli_class)
 
 
 def card(module: MaskedLMTraining, record: dict[str, Any]) -> str:

@@ -23,6 +23,8 @@ from decoupled_ner.types import InputError
 
 _PACKAGE = Path(__file__).parents[1]
 _PROJECT = "decoupled-ner"
+#: Names, in a run's environment and then in its folder, the step of a chain that it is.
+CHAIN_STEP, STEP_FILE = "DECOUPLED_NER_CHAIN_STEP", "chain-step"
 _HUB_ID = re.compile(r"(\w[\w.-]*/)?\w[\w.-]*", re.ASCII)
 
 
@@ -66,6 +68,8 @@ def prepare_run(folder: Path, resume: bool) -> None:
         if folder.exists() and any(folder.iterdir()):
             folder.rename(folder.with_name(f"{folder.name}~{time.strftime('%Y%m%d-%H%M%S')}"))
         folder.mkdir(parents=True, exist_ok=True)
+        if step := os.environ.get(CHAIN_STEP):
+            (folder / STEP_FILE).write_text(step, encoding="utf-8")
     except OSError as error:
         raise InputError(
             f"{folder}: can't be written ({error.strerror}); DECOUPLED_NER_RUNS names another place"

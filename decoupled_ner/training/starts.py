@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from decoupled_ner.locations import runs_folder
 from decoupled_ner.models.encoder import load_encoder_config, load_tokenizer
 from decoupled_ner.types import InputError
@@ -59,6 +61,17 @@ def resolve_start(init: str, encoder: str, stages: Collection[str] = STAGES) -> 
         which = " or ".join(stages)
         return Start(encoder, f"starts from {encoder}: no {which} run in {_pretraining()} fits it")
     return Start(str(found), f"starts from {found}, the newest stage-1 encoder that fits")
+
+
+def resumed_start(folder: Path, start: Start) -> Start:
+    """What a run that is resumed began with, as its settings say; ``start`` where they are gone."""
+    try:
+        settings = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+        names = [settings["model"]["encoder"], settings["model"].get("context_encoder")]
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, LookupError, TypeError, AttributeError):
+        return start
+    began = ",".join(name for name in names if name)
+    return Start(began, f"began with {began}") if began else start
 
 
 def newest_encoder(encoder: str, stages: Collection[str] = STAGES) -> Path | None:

@@ -17,6 +17,7 @@ from decoupled_ner.training.chain import Chain, Step
 from decoupled_ner.training.chain_plan import plan_chain
 from decoupled_ner.training.launch import Run
 from decoupled_ner.training.pretrain import pretrain_folder
+from decoupled_ner.training.runs import CHAIN_STEP, STEP_FILE
 from decoupled_ner.types import InputError
 
 RECIPE = """
@@ -143,6 +144,8 @@ def run(arguments: list[str]) -> None:
     [
         ("text: [a]", "needs dataset, text and sources"),
         ("{dataset: demo, text: a, sources: sources}", "text must be a list of strings"),
+        ("{dataset: 3, text: [a], sources: sources}", "dataset must be a string, not 3"),
+        ("{dataset: demo, text: [a], sources: [b]}", "sources must be a string"),
         ("{dataset: demo, text: [$NO_SUCH_VARIABLE/a], sources: sources}", "set that variable"),
         ("{dataset: demo, text: [/no/such/file], sources: sources}", "no file /no/such/file"),
         ("{dataset: demo, text: [], sources: sources, steps: []}", "needs dataset"),
@@ -184,8 +187,10 @@ class Machine:
         self.result = "{}"
         monkeypatch.setattr(chain.subprocess, "run", self.run)
 
-    def run(self, command: list[str], check: bool) -> SimpleNamespace:
+    def run(self, command: list[str], env: dict[str, str], check: bool) -> SimpleNamespace:
         self.resumed = "--ckpt_path=last" in command
+        if self.writes and not self.resumed:  # as a run does once it has its folder
+            (self.folder / STEP_FILE).write_text(env[CHAIN_STEP])
         for path in self.writes:
             Path(self.folder / path).write_text(self.result)
         return SimpleNamespace(returncode=self.status)
@@ -210,9 +215,21 @@ def test_what_an_earlier_run_left_is_not_resumed(machine: Machine, tmp_path: Pat
             Chain(()).run(changed)
         assert Chain(()).state(changed)[0] == "unfinished" and not machine.resumed
     last.write_text("its own")
+    (tmp_path / STEP_FILE).write_text(changed.fingerprint)
     machine.status, machine.writes = 0, ["result.json"]
     Chain(()).run(changed)
     assert machine.resumed and Chain(()).state(changed)[0] == "up to date"
+
+
+def test_a_run_by_hand_in_a_steps_place_is_not_resumed(machine: Machine, tmp_path: Path):
+    machine.writes, machine.status = ["checkpoints/last.ckpt"], 1
+    with pytest.raises(InputError, match="ended with status 1"):
+        Chain(()).run(step(tmp_path))
+    (tmp_path / STEP_FILE).unlink()  # it moved the step's folder aside and has its own
+    (tmp_path / "checkpoints" / "last.ckpt").write_text("with other options")
+    machine.writes, machine.status = ["result.json"], 0
+    Chain(()).run(step(tmp_path))
+    assert not machine.resumed
 
 
 def test_a_copied_folder_is_done_still_and_goes_on(machine: Machine, tmp_path: Path):

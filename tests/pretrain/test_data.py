@@ -173,11 +173,19 @@ def test_settings_that_are_wrong(gazetteer: str, distant: str, masked_lm: str, t
         MentionData(masked_lm, gazetteer, min_share=1.5)
     with pytest.raises(InputError, match="entries_per_epoch=0 must be at least 1"):
         MentionData(masked_lm, gazetteer, entries_per_epoch=0)
+    with pytest.raises(InputError, match="leaves no entry to train on"):
+        MentionData(masked_lm, gazetteer, held_out=0.9999)
+    with pytest.raises(InputError, match="2 tokens hold no mention"):
+        MentionData(masked_lm, gazetteer, max_tokens=2)
     for name, value in (("sentences_per_epoch", 0), ("validation_sentences", -1)):
         with pytest.raises(InputError, match=f"{name}={value} must be at least"):
             ContextData(masked_lm, distant, **{name: value})
     with pytest.raises(InputError, match=r"held_out=1\.0"):
         ContextData(masked_lm, distant, held_out=1.0)
+    with pytest.raises(InputError, match="no labelled sentence to train on"):
+        ContextData(masked_lm, distant, held_out=0.9999)
+    with pytest.raises(InputError, match="max_tokens=10 must be at least 60"):
+        ContextData(masked_lm, distant, max_tokens=10)
     with pytest.raises(InputError, match=r"no manifest\.json"):
         ContextData(masked_lm, str(tmp_path))
 

@@ -200,6 +200,17 @@ def test_any_state_can_be_finished_and_a_finished_run_made_longer(tmp_path: Path
     check_same_weights(whole.weights(), runs.weights(), 0.0)
 
 
+def test_only_a_run_that_can_begin_touches_what_an_ended_one_left(runs: Runs):
+    runs.run(*GIVEN, "--model.steps", "10")
+    states = [runs.folder_of() / "checkpoints" / f"{name}.ckpt" for name in ("last", "stable")]
+    before = [state.read_bytes() for state in states]
+    runs.fails(*GIVEN, "--model.stepz", "20", "--ckpt_path", "stable")
+    assert "has 10 steps already" in runs.fails(*GIVEN, "--ckpt_path", "last")
+    assert [state.read_bytes() for state in states] == before
+    runs.run(*GIVEN, "--model.steps", "20", "--ckpt_path", "stable")
+    assert runs.result()["steps"] == 20
+
+
 def test_a_budget_of_time_ends_in_a_decay(runs: Runs):
     runs.run(
         *GIVEN, "--model.minutes", "0.02", "--model.decay_share", "0.5", "--model.steps", "null"

@@ -11,7 +11,13 @@ import pytest
 from transformers import BertConfig
 
 from decoupled_ner.locations import runs_folder
-from decoupled_ner.training.starts import newest_encoder, resolve_start, stage_one_run
+from decoupled_ner.training.starts import (
+    Start,
+    newest_encoder,
+    resolve_start,
+    resumed_start,
+    stage_one_run,
+)
 from decoupled_ner.types import InputError
 
 
@@ -49,6 +55,16 @@ def test_auto_passes_over_what_does_not_fit(tiny_encoder: str, tmp_path: Path):
     unfinished = finished(tiny_encoder, 3, "mention/unfinished/seed-1").parent / "result.json"
     unfinished.unlink()
     assert newest_encoder(tiny_encoder) == fits
+
+
+def test_a_run_that_is_resumed_began_where_it_began(tmp_path: Path):
+    newest = Start("newest", "the newest")
+    assert resumed_start(tmp_path, newest) == newest  # settings are gone
+    settings = tmp_path / "config.yaml"
+    settings.write_text("model: {encoder: older, lr: 1}\n")
+    assert resumed_start(tmp_path, newest) == Start("older", "began with older")
+    settings.write_text("model: {encoder: older, context_encoder: other}\n")
+    assert resumed_start(tmp_path, newest).encoder == "older,other"
 
 
 def test_what_is_asked_for_is_taken(tiny_encoder: str):
