@@ -2,12 +2,14 @@
 
 CORPUS is a folder of ``runs/corpora``, which ``decoupled-ner pretrain encoder`` prepares with the
 vocabulary of ``zh-small``. Encoders of a few layers are trained on the same blocks with the same
-masks, wholly random ones and such as `decoupled_ner.models.masked_lm.new_masked_lm` makes.
+masks: one that is wholly random, one that knows how frequent tokens are, and one such as
+``pretrain encoder`` begins with, which also looks at neighbours.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
 import sys
 from pathlib import Path
 from statistics import fmean
@@ -21,7 +23,7 @@ from transformers import BertForMaskedLM, PreTrainedModel
 from decoupled_ner.data.corpus import BlockMasker, PackedBlocks, TokenCorpus
 from decoupled_ner.data.corpus.masks import IGNORED
 from decoupled_ner.models.encoder import load_tokenizer
-from decoupled_ner.models.masked_lm import EncoderSize, new_masked_lm
+from decoupled_ner.models.masked_lm import EncoderSize, new_masked_lm, predict_frequencies
 from decoupled_ner.models.stage1 import VocabularyHead
 from decoupled_ner.progress import progress_bar
 from decoupled_ner.training.schedule import StableDecay
@@ -55,8 +57,18 @@ def main() -> None:
     cls, sep = int(tokenizer.cls_token_id), int(tokenizer.sep_token_id)
     blocks = PackedBlocks(corpus.train, options.length, cls, sep, options.seed)
     masker = BlockMasker(tokenizer, 0.15, 0.6, options.seed)
-    rows = []
-    for name, model in {"wholly random": random, "looks at neighbours": near}.items():
+    counts = corpus.train.counts(len(tokenizer))
+    counts[tokenizer.all_special_ids] = 0
+    knowing = copy.deepcopy(random)
+    for model in (knowing, near):
+        predict_frequencies(model, torch.from_numpy(counts))
+    rows: list[list[str | float]] = []
+    models = {
+        "wholly random": random,
+        "knows frequencies": knowing,
+        "looks at neighbours too": near,
+    }
+    for name, model in models.items():
         losses = train(name, model, blocks, masker, options)
         means = [fmean(losses[i : i + options.every]) for i in range(0, len(losses), options.every)]
         rows.append([name, *means])

@@ -75,6 +75,7 @@ def test_sizes_of_encoders():
     assert sizes == {
         "encoder-adapt": (None, None),
         "encoder-tiny": (2, 64),
+        "encoder-shallow": (2, 320),
         "encoder-small": (6, 320),
         "encoder-medium": (12, 512),
         "encoder-base": (12, 768),
