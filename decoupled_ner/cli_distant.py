@@ -111,12 +111,15 @@ def audit(
     """How noisy the labels are: samples to read, and agreement with gold."""
     from decoupled_ner.data.catalog import load_dataset
     from decoupled_ner.data.distant import noise_audit, render_audit, write_audit
+    from decoupled_ner.data.files import make_room
     from decoupled_ner.gazetteer import load_gazetteer
 
     if (gazetteer is None) != (dataset is None):
         raise InputError("agreement with gold needs both --gazetteer and --dataset")
     if fold and dataset is None:
         raise InputError("--fold is for agreement with gold: name a --dataset and a --gazetteer")
+    if html is not None:
+        make_room(html)
     report = noise_audit(
         directory,
         samples=samples,
@@ -130,5 +133,7 @@ def audit(
 
 
 def _summary(manifest: dict[str, Any]) -> dict[str, Any]:
-    counts = ("sentences_read", "sentences", "entities", "doubtful")
-    return {"shards": len(manifest["shards"]), **{name: manifest[name] for name in counts}}
+    """``labelled`` is missing where an earlier version made the folder."""
+    counts = ("sentences_read", "sentences", "labelled", "entities", "doubtful")
+    known = {name: manifest[name] for name in counts if name in manifest}
+    return {"shards": len(manifest["shards"]), **known}

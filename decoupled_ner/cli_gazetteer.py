@@ -32,9 +32,10 @@ def show(
 
 @gazetteer_app.command("build")
 def gazetteer_build(
-    output: Annotated[Path, typer.Argument(help="The gazetteer's folder.")] = Path(
-        "runs/gazetteer"
-    ),
+    output: Annotated[
+        Path | None,
+        typer.Argument(help="The gazetteer's folder; by default gazetteer in the runs folder."),
+    ] = None,
     sources: Annotated[
         str, typer.Option(help="A sources file, or one in gazetteers/ by name: sources-open.")
     ] = "sources",
@@ -43,11 +44,12 @@ def gazetteer_build(
     """Build a gazetteer from dictionaries."""
     from decoupled_ner.gazetteer.build import build_gazetteer
     from decoupled_ner.gazetteer.render import render_build
-    from decoupled_ner.locations import find_recipe
+    from decoupled_ner.locations import find_recipe, runs_folder
     from decoupled_ner.progress import progress_bar
 
+    folder = output or runs_folder() / "gazetteer"
     with progress_bar("reading", "sources", shown=not as_json) as update:
-        manifest = build_gazetteer(find_recipe("gazetteers", sources), output, update)
+        manifest = build_gazetteer(find_recipe("gazetteers", sources), folder, update)
     show(manifest, as_json, render_build)
 
 

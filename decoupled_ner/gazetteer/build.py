@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +109,8 @@ def build_entries(
 ) -> Iterator[Entry]:
     """The entries of every source in turn, as a stream; ``counts`` grows by one a source.
 
-    A mention that a source lists twice under one type is given once.
+    A mention that a source gives one type more than once is given once, with the greatest weight:
+    where a short form stands in the list too, its row counts, whichever comes first.
 
     Raises:
         InputError: a source is missing, has another checksum or is malformed.
@@ -125,13 +125,14 @@ def build_entries(
         count = SourceCount(source.name, source.licence, sha256_of(path))
         counts.append(count)
         typing = _Typing(source, count, normaliser, places)
-        seen: set[tuple[str, str]] = set()
-        rows = read_rows(path, source.format, count.malformed if source.lenient else fail)
-        for row in islice(rows, source.skip_rows, None):
+        weights: dict[tuple[str, str], float] = {}
+        on_error = count.malformed if source.lenient else fail
+        for row in read_rows(path, source.format, on_error, source.skip_rows):
             for entry in typing.entries(row):
-                if (entry.mention, entry.label) not in seen:
-                    seen.add((entry.mention, entry.label))
-                    yield entry
+                claim = entry.mention, entry.label
+                weights[claim] = max(entry.weight, weights.get(claim, 0.0))
+        for (mention, label), weight in weights.items():
+            yield Entry(mention, label, source.name, weight)
     if progress:
         progress(len(plan.sources), len(plan.sources), "compiling")
 
@@ -176,13 +177,21 @@ def rewrite_gazetteer(gazetteer: Gazetteer, directory: Path) -> None:
     Raises:
         InputError: the manifest can't be read.
     """
-    path, manifest = directory / MANIFEST, None
-    if path.is_file():
-        try:
-            manifest = {**json.loads(path.read_text(encoding="utf-8")), **_content(gazetteer)}
-        except (ValueError, TypeError) as error:
-            raise InputError(f"{path}: damaged ({error}); build the gazetteer again") from error
-    _write(gazetteer, directory, manifest)
+    manifest = stored_manifest(directory)
+    _write(gazetteer, directory, None if manifest is None else {**manifest, **_content(gazetteer)})
+
+
+def stored_manifest(directory: Path) -> dict[str, Any] | None:
+    """What a build wrote of itself into a folder; None where the gazetteer came from no build.
+
+    Raises:
+        InputError: the manifest can't be read.
+    """
+    path = directory / MANIFEST
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
+    except (OSError, ValueError, TypeError) as error:
+        raise InputError(f"{path}: damaged ({error}); build the gazetteer again") from error
 
 
 @contextmanager

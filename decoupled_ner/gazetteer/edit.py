@@ -6,13 +6,14 @@ belongs into a dictionary file among the sources.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from decoupled_ner.gazetteer.build import changing, rewrite_gazetteer
+from decoupled_ner.gazetteer.build import changing, rewrite_gazetteer, stored_manifest
 from decoupled_ner.gazetteer.entries import Entry
 from decoupled_ner.gazetteer.gazetteer import Gazetteer
 from decoupled_ner.gazetteer.report import lookup
@@ -27,6 +28,7 @@ def add(
 ) -> dict[str, Any]:
     """Say that ``mention`` is a ``label``; returns its `lookup`.
 
+    It is kept without blanks around it, and in the form (NFKC) in which the build keeps mentions.
     By default it weighs ten times what all dictionaries say of it, and 10 at least. Said again, it
     replaces what was said by hand before. Whoever reads the folder meanwhile sees the old or the
     new gazetteer, never a part; others who change it wait.
@@ -35,6 +37,7 @@ def add(
         InputError: there is no gazetteer, or the mention or the type cannot be one.
     """
     with _opened(Path(directory)) as gazetteer:
+        mention = _form(mention, Path(directory))
         others = (entry for entry in gazetteer if (entry.mention, entry.source) != (mention, USER))
         if weight is None:
             said = sum(e.weight for e in gazetteer.entries(mention) if e.source != USER)
@@ -57,6 +60,14 @@ def remove(directory: str | Path, mention: str) -> dict[str, Any]:
         kept = Gazetteer.from_entries(entry for entry in gazetteer if entry.mention != mention)
         rewrite_gazetteer(kept, Path(directory))
     return last
+
+
+def _form(mention: str, directory: Path) -> str:
+    """As a folder keeps it. Notes in brackets stay: who writes one by hand means it."""
+    rules = (stored_manifest(directory) or {}).get("rules")
+    if isinstance(rules, dict) and rules.get("nfkc"):
+        mention = unicodedata.normalize("NFKC", mention)
+    return mention.strip()
 
 
 @contextmanager

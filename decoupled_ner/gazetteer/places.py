@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -26,18 +27,20 @@ class PlaceSuffixes:
         """Read the rules.
 
         Raises:
-            InputError: the file is missing, is not such YAML, or has one suffix under two types.
+            InputError: the file is missing, is not such YAML, has one suffix under two types, or
+                has a type or a suffix that is empty or no text.
         """
         try:
             rules: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        except (OSError, ValueError, yaml.YAMLError) as error:
             what = " ".join(str(error).split())
             raise InputError(f"{path}: cannot read place suffixes ({what})") from error
-        if not isinstance(rules, dict) or not all(
-            isinstance(suffixes, list) and all(isinstance(suffix, str) for suffix in suffixes)
-            for suffixes in rules.values()
-        ):
-            raise InputError(f"{path}: expected 'TYPE: [suffix, ...]' lines")
+        expected = f"{path}: expected 'TYPE: [suffix, ...]' lines"
+        if not isinstance(rules, dict) or not all(isinstance(v, list) for v in rules.values()):
+            raise InputError(expected)
+        for name in chain(rules, *rules.values()):
+            if not isinstance(name, str) or not name.strip():  # to YAML, NO is false
+                raise InputError(f"{expected} of text, got {name!r}: quote numbers and yes/no")
         seen: set[str] = set()
         for suffix in (suffix for suffixes in rules.values() for suffix in suffixes):
             if suffix in seen:

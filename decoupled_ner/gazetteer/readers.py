@@ -9,6 +9,7 @@ import csv
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,8 @@ class Row:
 #: Told of a malformed line; the line is left out if it returns.
 OnError = Callable[[InputError], None]
 
-Reader = Callable[[Path, OnError], Iterator[Row]]
+#: Reads a file but for what stands at its top: so many lines, or rows where it has no lines.
+Reader = Callable[[Path, OnError, int], Iterator[Row]]
 
 
 def fail(error: InputError) -> None:
@@ -40,31 +42,38 @@ def fail(error: InputError) -> None:
     raise error
 
 
-def read_rows(path: Path, format: str | None = None, on_error: OnError = fail) -> Iterator[Row]:
+def read_rows(
+    path: Path, format: str | None = None, on_error: OnError = fail, skip: int = 0
+) -> Iterator[Row]:
     """The rows of a dictionary file; blank mentions are left out.
 
     ``format`` is a key of `FORMATS`; by default the file name's ending. ``on_error`` hears of
-    malformed lines; what no further line can be read after is raised in any case.
+    malformed lines; what no further line can be read after is raised in any case. The first
+    ``skip`` lines may be anything: they are not looked at. Of formats without lines (``json`` and
+    input methods' files) it is the first rows that are left out.
 
     Raises:
-        InputError: the format is unknown, or the file is missing or malformed (with its line or
-            byte).
+        InputError: the format is unknown, or the file is missing, unreadable or malformed (with
+            its line or byte).
     """
     name = format or path.suffix.removeprefix(".").lower()
     if name not in FORMATS:
         raise InputError(f"{path}: no reader for {name!r}: name one of {', '.join(FORMATS)}")
-    if not path.is_file():
-        raise InputError(f"{path}: no such file")
-    for row in FORMATS[name](path, on_error):
-        if row.mention.strip():
-            yield row
+    try:
+        if not path.is_file():
+            raise InputError(f"{path}: no such file")
+        for row in FORMATS[name](path, on_error, skip):
+            if row.mention.strip():
+                yield row
+    except OSError as error:
+        raise InputError(f"{path}: can't be read ({error.strerror or error})") from error
 
 
 def _line_reader(parse: Callable[[str], Iterator[Row]]) -> Reader:
     """A reader of a format whose lines are read one by one. Blank lines are left out."""
 
-    def read(path: Path, on_error: OnError) -> Iterator[Row]:
-        for number, line in enumerate(_lines(path), 1):
+    def read(path: Path, on_error: OnError, skip: int) -> Iterator[Row]:
+        for number, line in enumerate(_lines(path, skip), skip + 1):
             if line.strip():
                 try:
                     yield from parse(line.rstrip("\r\n"))
@@ -74,10 +83,12 @@ def _line_reader(parse: Callable[[str], Iterator[Row]]) -> Reader:
     return read
 
 
-def _lines(path: Path) -> Iterator[str]:
-    """Lines with their ends. Only a line feed ends one: real names hold U+2028."""
+def _lines(path: Path, skip: int) -> Iterator[str]:
+    """Lines with their ends, but for the first ``skip``. Of Unicode's many line ends only those of
+    Unix, Windows and old Macs end one: real names hold U+2028."""
     with path.open("rb") as file:
-        for number, raw in enumerate(file, 1):
+        lines = (line for part in file for line in part.splitlines(keepends=True))
+        for number, raw in islice(enumerate(lines, 1), skip, None):
             try:
                 yield raw.decode("utf-8-sig" if number == 1 else "utf-8")
             except UnicodeDecodeError as error:
@@ -127,28 +138,32 @@ def _count(text: str) -> float:
 def _table(delimiter: str) -> Reader:
     """A reader of delimited files with a header; ``mention TAB type TAB weight`` needs none."""
 
-    def read(path: Path, on_error: OnError) -> Iterator[Row]:
-        if delimiter == ",":
-            lines = csv.reader(_lines(path))
+    def read(path: Path, on_error: OnError, skip: int) -> Iterator[Row]:
+        if delimiter == ",":  # strict, or a quote that nothing closes hides the rest of the file
+            lines = csv.reader(_lines(path, skip), strict=True)
         else:  # quotes are characters like any other in tab-separated lists
-            lines = csv.reader(_lines(path), delimiter=delimiter, quoting=csv.QUOTE_NONE)
+            lines = csv.reader(_lines(path, skip), delimiter=delimiter, quoting=csv.QUOTE_NONE)
         columns: list[int | None] | None = None
+        last = skip  # the line that the row before ends with
         try:
-            for fields in filter(None, lines):
+            for fields in lines:
+                last = skip + lines.line_num
+                if not fields:
+                    continue
                 if columns is None:
                     columns = _header(fields)
                     if columns[0] is not None:
                         continue
                     if delimiter == ",":
                         known = ", ".join(_MENTION_FIELDS)
-                        raise InputError(f"{path}:1: no column is called {known}: name one so")
+                        raise InputError(f"{path}:{last}: no column is called {known}: name one so")
                     columns = [0, 1, 2]
                 try:
                     yield _table_row(fields, columns)
                 except ValueError as error:
-                    on_error(InputError(f"{path}:{lines.line_num}: {error}"))
+                    on_error(InputError(f"{path}:{last}: {error}"))
         except csv.Error as error:
-            raise InputError(f"{path}:{lines.line_num}: {error}") from error
+            raise InputError(f"{path}:{last + 1}: {error}: look at its quotes") from error
 
     return read
 
@@ -169,16 +184,21 @@ def _table_row(fields: list[str], columns: list[int | None]) -> Row:
     return Row(mention, tag or None, _count(count) if count else None)
 
 
-def _read_json(path: Path, on_error: OnError) -> Iterator[Row]:
+def _read_json(path: Path, on_error: OnError, skip: int) -> Iterator[Row]:
     """A list of names or objects, ``{mention: type or count}``, or nested names. Read as a whole.
 
     In nested names (``{"台湾省": {"台北市": ["大安区"]}}``) keys and listed strings are mentions.
     """
     try:
         data = _json(path.read_text(encoding="utf-8-sig"))
-        yield from _json_rows(data)
+        yield from islice(_json_rows(data), skip, None)
     except ValueError as error:
         raise InputError(f"{path}: {error}") from error
+
+
+def _input_method(read: Callable[[Path], Iterator[str]]) -> Reader:
+    """A reader of an input method's file, which is nothing but words."""
+    return lambda path, _, skip: map(Row, islice(read(path), skip, None))
 
 
 def _json(text: str) -> Any:
@@ -239,7 +259,7 @@ FORMATS: dict[str, Reader] = {
     "tsv": _table("\t"),
     "json": _read_json,
     "jsonl": _line_reader(_jsonl),
-    "scel": lambda path, _: map(Row, read_scel(path)),
-    "bdict": lambda path, _: map(Row, read_bdict(path)),
-    "bcd": lambda path, _: map(Row, read_bdict(path)),
+    "scel": _input_method(read_scel),
+    "bdict": _input_method(read_bdict),
+    "bcd": _input_method(read_bdict),
 }

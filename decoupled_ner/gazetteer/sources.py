@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -27,14 +28,15 @@ class Source:
 
     Exactly one of ``path`` and ``url`` names it. ``path`` is relative to the sources file, may
     hold ``$VARIABLES``, and lies in an installed Python package where ``package`` names one. A
-    ``url`` needs ``sha256``, and any source may have one.
+    ``url`` needs ``sha256``, and any source may have one, in lower case.
 
     ``type`` is the type of every entry: an entity type, ``O`` for common words, or ``place`` for a
     list to be split by suffix. ``tags`` instead maps the file's own tags to types, and entries
     with other tags are left out. With neither, the file's tags are the types.
 
-    ``skip_rows`` rows at the beginning are no entries. Lines that cannot be read end the build
-    unless the source is ``lenient``; then they are counted.
+    ``skip_rows`` lines at the beginning (rows, in formats that have no lines) are no entries and
+    are not looked at. Lines that cannot be read end the build unless the source is ``lenient``;
+    then they are counted.
 
     ``weight`` is the belief in one entry of this source, against those of other sources that give
     the same mention another type. ``short_forms`` are endings without which a name is an entry
@@ -77,13 +79,15 @@ def load_sources(path: str | Path) -> Plan:
     path = Path(path)
     try:
         data: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, yaml.YAMLError) as error:  # a ValueError: 2024-13-01, say
         what = " ".join(str(error).split())
         raise InputError(f"{path}: cannot read the sources ({what})") from error
     if not isinstance(data, dict) or not isinstance(data.get("sources"), list):
         raise InputError(f"{path}: expected 'sources:' with a list under it")
     if unknown := set(data) - {"sources", "rules"}:
-        raise InputError(f"{path}: unknown key {min(unknown)!r}: only 'sources' and 'rules'")
+        raise InputError(
+            f"{path}: unknown key {min(unknown, key=str)!r}: only 'sources' and 'rules'"
+        )
     sources = tuple(_source(item, i, path) for i, item in enumerate(data["sources"], 1))
     names = [source.name for source in sources]
     if repeated := {name for name in names if names.count(name) > 1}:
@@ -114,10 +118,14 @@ def _local(source: Source, folder: Path) -> Path:
         raise InputError(f"source {source.name!r}: set ${missing[1]}, its path needs it")
     if source.package is None:
         return folder / text
-    found = importlib.util.find_spec(source.package)  # does not import it
-    if found is None or not found.submodule_search_locations:
+    try:
+        found = importlib.util.find_spec(source.package)  # imports its parent at most
+        places = found.submodule_search_locations if found else None
+    except (ImportError, ValueError):  # no such parent; a name such as '.x' or ''
+        places = None
+    if not places:
         raise InputError(f"source {source.name!r}: package {source.package!r} is not installed")
-    return Path(found.submodule_search_locations[0]) / text
+    return Path(places[0]) / text
 
 
 def _download(source: Source) -> Path:
@@ -148,6 +156,8 @@ def _source(item: Any, number: int, path: Path) -> Source:
     if missing := [key for key in ("name", "format", "licence") if key not in item]:
         raise InputError(f"{where}: {missing[0]!r} is missing")
     item = {**item, "short_forms": tuple(_strings(item.get("short_forms", []), where))}
+    if "sha256" in item:
+        item["sha256"] = item["sha256"].lower()
     source = Source(**item)
     _check_source(source, where)
     return source
@@ -158,12 +168,16 @@ def _check_source(source: Source, where: str) -> None:
         raise InputError(f"{where}: no format {source.format!r}: one of {', '.join(FORMATS)}")
     if (source.path is None) == (source.url is None):
         raise InputError(f"{where}: give either 'path' or 'url'")
+    if source.url and source.package is not None:
+        raise InputError(f"{where}: a 'package' needs a 'path' in it, not a 'url'")
     if source.url and not source.sha256:
         raise InputError(f"{where}: a 'url' needs its 'sha256'")
     if source.type and source.tags:
         raise InputError(f"{where}: give either 'type' or 'tags'")
-    if not source.weight > 0:
-        raise InputError(f"{where}: 'weight' must be above 0, got {source.weight}")
+    if not 0 < source.weight <= sys.float_info.max:
+        raise InputError(f"{where}: 'weight' must be above 0 and finite, got {source.weight}")
+    if source.skip_rows < 0:
+        raise InputError(f"{where}: 'skip_rows' must be 0 or more, got {source.skip_rows}")
     if source.default_type and not _splits(source):
         raise InputError(f"{where}: 'default_type' is for type 'place' only")
 

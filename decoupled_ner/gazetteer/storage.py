@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import os
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -179,8 +179,8 @@ def _check(entry: Entry) -> None:
         raise InputError(f"mention {mention!r} is empty or holds a null character: leave it out")
     if not entry.label:
         raise InputError(f"mention {mention!r} has an empty type: give it one")
-    if not 0 < entry.weight < math.inf:
-        raise InputError(f"mention {mention!r}: weight {entry.weight} must be a number above 0")
+    if not 0 < entry.weight <= sys.float_info.max:  # an int may be larger than any float
+        raise InputError(f"mention {mention!r}: weight {entry.weight} must be above 0 and finite")
 
 
 def _heaviest(claims: dict[tuple[str, str], float]) -> str:
@@ -236,7 +236,7 @@ def load_table(directory: Path) -> tuple[Table, bytes | None]:
     """The table, and the automaton unless its checksum fails.
 
     Raises:
-        InputError: the file is missing, of another format or damaged.
+        InputError: the file is missing, unreadable, of another format or damaged.
     """
     with _opened(directory) as (file, header):
         arrays: dict[str, Any] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
@@ -262,14 +262,19 @@ def stored_digest(directory: Path) -> str:
 def _opened(directory: Path) -> Iterator[tuple[Any, dict[str, str]]]:
     """A folder's file and its header; what goes wrong with them inside is an `InputError`."""
     path = directory / FILE_NAME
-    if not path.is_file():
-        raise InputError(f"{directory}: no {FILE_NAME} here; build a gazetteer or name its folder")
     try:
+        if not path.is_file():
+            raise InputError(
+                f"{directory}: no {FILE_NAME} here; build a gazetteer or name its folder"
+            )
+        path.open("rb").close()  # says why it can't be read; to safetensors there is no such file
         with safe_open(path, framework="np") as file:
             header: dict[str, str] = file.metadata() or {}
             if header.get("format") != _FORMAT:
                 raise InputError(f"{path}: not a gazetteer of this version; build it again")
             yield file, header
+    except OSError as error:
+        raise InputError(f"{path}: can't be read ({error.strerror or error})") from error
     except (SafetensorError, KeyError, ValueError, TypeError, AttributeError) as error:
         if isinstance(error, InputError):
             raise

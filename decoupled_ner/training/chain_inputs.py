@@ -116,7 +116,7 @@ def _named(value: Any) -> dict[str, str]:
         return {value: sha256_of(path)}
     if "/" not in value or not path.is_dir():  # a data set's name may be a folder's here as well
         return {}
-    files = sorted(file for file in path.rglob("*") if file.is_file())
+    files = sorted(file for file in path.rglob("[!.]*") if file.is_file())  # no locks
     content = "".join(f"{file.relative_to(path)} {sha256_of(file)}\n" for file in files)
     return {value: hashlib.sha256(content.encode()).hexdigest()}
 

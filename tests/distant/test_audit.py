@@ -90,6 +90,25 @@ def test_nothing_to_audit(tmp_path: Path) -> None:
         noise_audit(tmp_path / "out")
 
 
+def test_numbers_below_0_are_refused(folder: Path) -> None:
+    assert noise_audit(folder, samples=0)["types"]["GPE"]["samples"] == []
+    with pytest.raises(InputError, match="samples=-1: use 0 or more"):
+        noise_audit(folder, samples=-1)
+
+
+def test_sentences_with_labels_are_those_alone(tmp_path: Path) -> None:
+    text = write_text(tmp_path / "a.txt", 100)
+    made = label_texts([text], gazetteer(), tmp_path / "out", DistantSettings(keep_unlabelled=True))
+    assert made["labelled"] < made["sentences"]
+    counts = noise_audit(tmp_path / "out")["counts"]
+    shown = f"with labels</dt><dd>{made['labelled']}<"
+    report = {"counts": counts, "types": {}, "doubtful": {}}
+    assert shown in audit_html(report, title="")
+    path = tmp_path / "out" / "manifest.json"
+    path.write_text(json.dumps({k: v for k, v in made.items() if k != "labelled"}), "utf-8")
+    assert "labelled" not in noise_audit(tmp_path / "out")["counts"], "an older manifest"
+
+
 def test_a_damaged_shard_is_told(folder: Path) -> None:
     shard = sorted(folder.glob("part-*"))[-1]
     shard.write_bytes(shard.read_bytes()[:-20])

@@ -50,6 +50,20 @@ def test_every_setting_is_an_option(given: list[DistantSettings]) -> None:
     assert left == {"blacklist", "shard_bytes"}  # a file; and what changes no label
 
 
+def test_the_page_has_its_folder_before_the_audit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    audits: list[Any] = []
+    monkeypatch.setattr(distant, "noise_audit", lambda *_, **__: audits.append(1))
+    monkeypatch.setattr(distant, "write_audit", lambda *_, **__: None)
+    monkeypatch.setattr(distant, "render_audit", str)
+    (tmp_path / "file").touch()
+    assert status("distant", "audit", "out", f"--html={tmp_path}/file/a.html") == 2
+    assert "a.html: can't be written" in capfd.readouterr().err and not audits
+    assert status("distant", "audit", "out", f"--html={tmp_path}/new/a.html") == 0
+    assert (tmp_path / "new").is_dir() and audits
+
+
 @pytest.mark.parametrize(
     ("option", "says"),
     [

@@ -10,13 +10,15 @@ import sys
 import time
 import tracemalloc
 from collections import Counter
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
-from decoupled_ner.data.distant import DistantSettings, label_texts
+from decoupled_ner.data.distant import DistantSettings, label_texts, noise_audit, read_distant
 from decoupled_ner.data.distant.engines import run
 from decoupled_ner.gazetteer import Gazetteer
 from decoupled_ner.types import InputError
@@ -57,6 +59,7 @@ def test_rows_are_where_they_say(tmp_path: Path) -> None:
     places = [(row["source"], row["line"], row["offset"]) for row in found]
     assert places == sorted(set(places))
     assert manifest["sentences"] == len(found)
+    assert manifest["labelled"] == len(found)
     assert manifest["characters"] == sum(len(row["text"]) for row in found)
     assert manifest["entities"] == Counter(e["type"] for row in found for e in row["entities"])
     assert manifest["doubtful"] == Counter(d["reason"] for row in found for d in row["doubtful"])
@@ -116,7 +119,8 @@ def test_unlabelled_and_short_sentences(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("今天天气很好。\n去九江。\n", encoding="utf-8")
     manifest = label(tmp_path / "kept", [tmp_path / "a.txt"], keep_unlabelled=True)
     assert [row["text"] for row in rows(tmp_path / "kept")] == ["今天天气很好。"]
-    assert manifest["sentences_read"] == 1
+    assert manifest["sentences_read"] == manifest["sentences"] == 1
+    assert manifest["labelled"] == 0
     label(tmp_path / "short", [tmp_path / "a.txt"], min_sentence_length=1)
     assert [row["text"] for row in rows(tmp_path / "short")] == ["去九江。"]
 
@@ -247,6 +251,76 @@ def test_another_run_in_the_folder(tmp_path: Path) -> None:
         label(out, [text])
     with pytest.raises(InputError, match="can't be made a folder"):
         label(text, [text])
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [({"min_length": 50}, "no mention of the gazetteer passes"), ({"processes": 0}, "processes=0")],
+)
+def test_a_refused_command_leaves_nothing(wrong: dict[str, Any], says: str, tmp_path: Path) -> None:
+    text = write_text(tmp_path / "a.txt", 20)
+    with pytest.raises(InputError, match=says):
+        label(tmp_path / "out", [text], **wrong)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("cap", [None, 7])
+def test_shards_that_are_gone_are_made_again(tmp_path: Path, cap: int | None) -> None:
+    text = write_text(tmp_path / "a.txt", 100)
+    first = label(tmp_path / "out", [text], max_occurrences=cap)
+    before = contents(tmp_path / "out")
+    for shard in list((tmp_path / "out").glob("part-*"))[1:]:
+        shard.unlink()
+    again = label(tmp_path / "out", [text], max_occurrences=cap)
+    assert again == json.loads(json.dumps(first))
+    assert contents(tmp_path / "out") == before
+    assert not (tmp_path / "out" / "staged").exists()
+
+
+def test_a_second_call_waits_for_the_first(tmp_path: Path) -> None:
+    text, out = write_text(tmp_path / "a.txt", 300), tmp_path / "out"
+    written = out / ".part-0000-999999.parquet.1.tmp"
+    with ThreadPoolExecutor(1) as pool:
+
+        def call_again(done: int, total: int, what: str) -> None:
+            if what == "matching" and not second:
+                written.touch()
+                second.append(pool.submit(label, out, [text]))
+                time.sleep(0.5)
+            seen.append(written.exists())
+
+        second: list[Future[dict[str, Any]]] = []
+        seen: list[bool] = []
+        settings = DistantSettings(**SMALL)
+        first = label_texts([text], gazetteer(), out, settings, progress=call_again)
+        assert second[0].result(60) == json.loads(json.dumps(first))
+    assert all(seen[1:])
+
+
+def test_unlabelled_sentences_in_shards_of_an_earlier_version(tmp_path: Path) -> None:
+    text = write_text(tmp_path / "a.txt", 100)
+    first = label(tmp_path / "out", [text], keep_unlabelled=True)
+    having = sum(bool(row["entities"]) for row in rows(tmp_path / "out"))
+    assert having == first["labelled"] < first["sentences"]
+    for shard in (tmp_path / "out").glob("part-*"):
+        table = pq.read_table(shard)
+        counts = json.loads(table.schema.metadata[b"decoupled-ner"])
+        del counts["labelled"]
+        pq.write_table(table.replace_schema_metadata({b"decoupled-ner": json.dumps(counts)}), shard)
+    manifest = tmp_path / "out" / "manifest.json"
+    manifest.write_text(json.dumps({**first, "complete": False}), "utf-8")
+    assert label(tmp_path / "out", [text], keep_unlabelled=True) == json.loads(json.dumps(first))
+
+
+@pytest.mark.parametrize("key", ["settings", "entities", "shards", "name"])
+def test_a_manifest_that_lacks_keys(key: str, tmp_path: Path) -> None:
+    text, path = write_text(tmp_path / "a.txt", 20), tmp_path / "out" / "manifest.json"
+    manifest = label(tmp_path / "out", [text])
+    (manifest if key in manifest else manifest["shards"][-1]).pop(key)
+    path.write_text(json.dumps(manifest), "utf-8")
+    for use in (noise_audit, read_distant, lambda folder: label(folder, [text])):
+        with pytest.raises(InputError, match=rf"manifest\.json: damaged, '{key}' is missing"):
+            use(tmp_path / "out")
 
 
 def test_mistakes_in_the_text_are_told(tmp_path: Path) -> None:

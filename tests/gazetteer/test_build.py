@@ -11,6 +11,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from command import status
 from rich.console import Console
 
 from decoupled_ner.gazetteer import Entry, Gazetteer
@@ -118,6 +119,33 @@ def test_a_build_without_entities_is_refused(tmp_path: Path) -> None:
         build_gazetteer(sources, tmp_path / "out")
 
 
+def build_one(folder: Path, content: str, keys: str) -> Gazetteer:
+    """Of one dictionary."""
+    (folder / "a").write_text(content, "utf-8")
+    sources = folder / "sources.yaml"
+    sources.write_text(f"sources: [{{name: a, path: a, licence: MIT, {keys}}}]", "utf-8")
+    build_gazetteer(sources, folder / "out")
+    return Gazetteer.load(folder / "out")
+
+
+@pytest.mark.parametrize("lenient", ["true", "false"])
+def test_a_header_is_skipped_and_no_entry(lenient: str, tmp_path: Path) -> None:
+    keys = f"format: word-count, type: PER, skip_rows: 1, lenient: {lenient}"
+    assert build_one(tmp_path, "词 频\n王小明\t3\n李雷\t2\n", keys).mentions == ["李雷", "王小明"]
+
+
+@pytest.mark.parametrize("rows", ["上海市\n上海\n", "上海\n上海市\n"])
+def test_the_order_of_rows_decides_no_weight(rows: str, tmp_path: Path) -> None:
+    built = build_one(tmp_path, rows, "format: txt, type: GPE, short_forms: [市]")
+    assert built.types("上海") == built.types("上海市") == {"GPE": 1.0}
+
+
+def test_the_usual_folder_is_that_of_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DECOUPLED_NER_RUNS", str(tmp_path / "runs"))
+    assert status("gazetteer", "build", "--json") == 0
+    assert len(Gazetteer.load(tmp_path / "runs" / "gazetteer"))
+
+
 @pytest.mark.parametrize(
     ("rules", "text", "form"),
     [
@@ -152,6 +180,16 @@ def test_adding_and_removing(sources: Path, tmp_path: Path) -> None:
     assert Gazetteer.load(out).label("发展") is None
     with pytest.raises(InputError, match="does not hold '发展'"):
         remove(out, "发展")
+
+
+def test_what_is_added_has_the_form_of_the_build(sources: Path, tmp_path: Path) -> None:
+    build_gazetteer(sources, tmp_path / "out")
+    assert add(tmp_path / "out", "　ＮＢＡ(旧) ", "ORG")["mention"] == "NBA(旧)"
+    assert "NBA(旧)" in Gazetteer.load(tmp_path / "out")
+    Gazetteer.from_mentions({"北京": ["GPE"]}).save(tmp_path / "unbuilt")
+    assert add(tmp_path / "unbuilt", " ＮＢＡ\n", "ORG")["mention"] == "ＮＢＡ"
+    with pytest.raises(InputError, match="mention '' is empty"):
+        add(tmp_path / "out", " ", "ORG")
 
 
 def test_the_manifest_tells_what_the_folder_holds_now(sources: Path, tmp_path: Path) -> None:

@@ -97,6 +97,7 @@ def test_every_claim_is_found_again(entries: list[Entry]) -> None:
         (Entry("x", ""), "empty type"),
         (Entry("x", "PER", "", 0.0), "above 0"),
         (Entry("x", "PER", "", float("nan")), "above 0"),
+        (Entry("x", "PER", "", 10**400), "above 0 and finite"),
     ],
 )
 def test_impossible_entries_are_refused(entry: Entry, reason: str) -> None:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from decoupled_ner.checksums import sha256_of
+from decoupled_ner.gazetteer import Gazetteer
 from decoupled_ner.gazetteer.readers import FORMATS, Row, read_rows
 from decoupled_ner.types import InputError
 
@@ -22,6 +27,7 @@ COMMENTED = "\ufeff# a comment\n北京\r\n\n 上海 \n#话题\n简 爱"
 CASES: list[tuple[str, str | bytes, list[Row]]] = [
     ("txt", COMMENTED, [Row("北京"), Row("上海"), Row("#话题"), Row("简 爱")]),
     ("txt", "北\u2028京\n", [Row("北\u2028京")]),
+    ("txt", "北京\r上海\r\n南京", [Row("北京"), Row("上海"), Row("南京")]),
     ("word-tag-count", "丁一宇 nr 15\n", [Row("丁一宇", "nr", 15)]),
     ("word-tag-count", "A b 1 c 2\n", [Row("A", "b", 1), Row("A", "c", 2)]),
     ("word-count-tag", "北京 34488 ns\n东西 3\n", [Row("北京", "ns", 34488), Row("东西", None, 3)]),
@@ -56,6 +62,7 @@ def test_formats(format: str, content: str | bytes, expected: list[Row], tmp_pat
         ("word-count", "北京\t3?\n", ":1: expected a count, got '3?'"),
         ("csv", "id,title\n1,北京\n", ":1: no column is called mention, name, "),
         ("csv", "name,count\n北京,many\n", ":2: expected a count, got 'many'"),
+        ("csv", 'name\n北京\n"上海\n南京\n', ":3: unexpected end of data: look at its quotes"),
         ("csv", 'name\n"' + "x" * 200_000 + '"\n', ":2: field larger"),
         ("json", "[1", "not JSON"),
         ("json", "3", "expected a JSON list or object"),
@@ -86,6 +93,55 @@ def test_malformed_lines_can_be_left_out_and_heard_of(tmp_path: Path) -> None:
     found = [row.mention for row in read_rows(path, "word-count", heard.append)]
     assert found == ["北京", "南京"]
     assert [str(error) for error in heard] == [f"{path}:2: expected a count, got '3?'"]
+
+
+@pytest.mark.parametrize(
+    ("format", "content", "expected"),
+    [
+        ("txt", "作者\n\n北京\n", [Row("北京")]),
+        ("word-count", b"\xb4\xca \xc6\xb5\n\n\xe5\x8c\x97\t3\n", [Row("北", None, 3)]),
+        ("csv", '"of 2022\n\nname\n北京\n', [Row("北京")]),
+        ("tsv", "作者\n词\t类\n北京\tGPE\n", [Row("北京", "GPE")]),
+        ("json", '["作者", "2022", "北京"]', [Row("北京")]),
+        ("scel", scel([["作者", "2022", "北京"]]), [Row("北京")]),
+        ("word-count", "词 频\n\n北京 3\n", ":3: expected 'word TAB count'"),
+        ("csv", "作者\n2022\nname,count\n北京,many\n", ":4: expected a count"),
+        ("csv", '作者\n2022\nname\n北京\n"上海\n', ":5: unexpected end of data"),
+        ("csv", "name\n2022\n北京\n", ":3: no column is called"),
+    ],
+)
+def test_what_stands_at_the_top_is_not_looked_at(
+    format: str, content: str | bytes, expected: list[Row] | str, tmp_path: Path
+) -> None:
+    path = tmp_path / "dictionary"
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    if isinstance(expected, str):
+        with pytest.raises(InputError, match=expected):
+            list(read_rows(path, format, skip=2))
+    else:
+        assert list(read_rows(path, format, skip=2)) == expected
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        *(partial(read_rows, format=format) for format in ("txt", "csv", "json", "scel", "bdict")),
+        sha256_of,
+        lambda path: Gazetteer.load(path.parent),
+    ],
+)
+def test_what_may_not_be_read_is_one_line(
+    read: Callable[[Path], Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, *_: Any, **__: Any) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    path = tmp_path / "gazetteer.safetensors"
+    path.touch()
+    for name in ("open", "read_text", "read_bytes"):  # root may read whatever its mode is
+        monkeypatch.setattr(Path, name, refuse)
+    with pytest.raises(InputError, match=r"gazetteer\.safetensors: can't be read \(Permission"):
+        list(read(path))
 
 
 def test_the_ending_names_the_format(tmp_path: Path) -> None:

@@ -37,6 +37,16 @@ def load(folder: Path, text: str) -> str | None:
         (GOOD[:-1] + ", weight: heavy}", ": source 'a': 'weight' must be a number, got 'heavy'"),
         (GOOD[:-1] + ", weight: true}", ": source 'a': 'weight' must be a number, got True"),
         (GOOD[:-1] + ", weight: 0}", ": source 'a': 'weight' must be above 0"),
+        (
+            GOOD[:-1] + f", weight: 1{'0' * 400}}}",
+            ": source 'a': 'weight' must be above 0 and finite",
+        ),
+        (GOOD[:-1] + f", weight: 1{'0' * 5000}}}", ": cannot read the sources"),
+        (GOOD[:-1] + ", skip_rows: -1}", ": source 'a': 'skip_rows' must be 0 or more, got -1"),
+        (
+            GOOD.replace("path: a.txt", "url: x, sha256: ab, package: jieba"),
+            ": source 'a': a 'package' needs a 'path' in it, not a 'url'",
+        ),
         (GOOD[:-1] + ", lenient: 1}", ": source 'a': 'lenient' must be true or false, got 1"),
         (GOOD[:-1] + ", url: 'https://x.org/a'}", ": source 'a': give either 'path' or 'url'"),
         (GOOD.replace("path: a.txt", "url: x"), ": source 'a': a 'url' needs its 'sha256'"),
@@ -65,6 +75,7 @@ def test_mistakes_in_a_source(item: str, message: str, tmp_path: Path) -> None:
         ("sources: {a: b}", ": expected 'sources:' with a list under it"),
         ("sources: [\n  a: b: c", ": cannot read the sources"),
         (f"sources: [{GOOD}]\nrule: {{}}", ": unknown key 'rule': only 'sources' and 'rules'"),
+        (f"sources: [{GOOD}]\n1: 2\nrule: 3\nno: 4", ": unknown key 1: only"),
         (f"sources: [{GOOD}]\nrules: 3", ": rules: expected 'nfkc:'"),
         (f"sources: [{GOOD}]\nrules: {{min: 3}}", ": rules: unknown key 'min'"),
         (
@@ -110,6 +121,7 @@ def test_locating_a_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     digest = hashlib.sha256(b"x\n").hexdigest()
     assert plan_of(tmp_path, "path: a.txt") == tmp_path / "a.txt"
     assert plan_of(tmp_path, f"path: a.txt, sha256: {digest}") == tmp_path / "a.txt"
+    assert plan_of(tmp_path, f"path: a.txt, sha256: {digest.upper()}") == tmp_path / "a.txt"
     assert plan_of(tmp_path, "path: $NAMES_HERE/a.txt") == tmp_path / "a.txt"
     assert plan_of(tmp_path, "package: jieba, path: dict.txt").name == "dict.txt"
 
@@ -121,6 +133,9 @@ def test_locating_a_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         (f"path: a.txt, sha256: {'ab' * 32}", "another sha256"),
         ("path: $UNSET_NAMES/a.txt", r"set \$UNSET_NAMES"),
         ("package: no_such_package, path: a.txt", "package 'no_such_package' is not installed"),
+        ("package: nopkg.sub, path: a.txt", r"package 'nopkg\.sub' is not installed"),
+        ("package: '.x', path: a.txt", r"package '\.x' is not installed"),
+        ("package: '', path: a.txt", "package '' is not installed"),
         (f"url: 'file:///no/such/file', sha256: {'ab' * 32}", "cannot download"),
     ],
 )
@@ -155,6 +170,11 @@ def test_the_shipped_suffixes() -> None:
     [
         ("GPE: 市", "expected 'TYPE: "),
         ("GPE: [3]", "expected 'TYPE: "),
+        ("1: [山]", "lines of text, got 1: quote"),
+        ("NO: [山]", "lines of text, got False: quote"),
+        ("'': [山]", "lines of text, got '': quote"),
+        ("LOC: [山, '']", "lines of text, got '': quote"),
+        (f"1{'0' * 5000}: [山]", "cannot read place suffixes"),
         ("GPE: [市]\nLOC: [市]", "suffix '市' stands twice"),
         ("GPE: [", "cannot read place suffixes"),
     ],

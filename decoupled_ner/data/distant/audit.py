@@ -36,18 +36,22 @@ def noise_audit(
 ) -> dict[str, Any]:
     """Plain JSON values about the folder that `label_texts` wrote.
 
-    ``counts`` are the manifest's. ``types`` has for each type how many different mentions there
-    are, the most common ones with their numbers, and some occurrences to read, drawn at random;
-    ``doubtful`` has such occurrences for each reason. Where gold sentences are given with the
-    gazetteer, ``agreement`` compares the labels that the same rules give to their text.
+    ``counts`` are the manifest's; older ones lack ``labelled``. ``types`` has for each type how
+    many different mentions there are, the most common ones with their numbers, and some
+    occurrences to read, drawn at random; ``doubtful`` has such occurrences for each reason. Where
+    gold sentences are given with the gazetteer, ``agreement`` compares the labels that the same
+    rules give to their text.
 
     Args:
         samples: at most so many occurrences of each type and reason.
         fold: renames types on both sides first, e.g. ``{"GPE": "LOC"}`` for data without GPE.
 
     Raises:
-        InputError: the folder is not finished or damaged, or was made with another gazetteer.
+        InputError: the folder is not finished or damaged, or was made with another gazetteer; or
+            ``samples`` is below 0.
     """
+    if samples < 0:
+        raise InputError(f"samples={samples}: use 0 or more")
     folder = Path(directory)
     manifest = read_manifest(folder)
     paths = [folder / shard["name"] for shard in manifest["shards"] if shard["sentences"]]
@@ -58,9 +62,9 @@ def noise_audit(
     for path in paths:
         for label, found in _mention_counts(path):
             counts.setdefault(label, Counter()).update(found)
-    totals = ("sentences_read", "characters_read", "sentences", "characters", *_GROUPS)
+    totals = ("sentences_read", "characters_read", "sentences", "characters", "labelled", *_GROUPS)
     report: dict[str, Any] = {
-        "counts": {key: manifest[key] for key in totals},
+        "counts": {key: manifest[key] for key in totals if key in manifest},
         "types": {
             label: {
                 "mentions": len(found),

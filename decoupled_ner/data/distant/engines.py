@@ -31,6 +31,18 @@ Expand = Callable[[Input], Iterable[Task]]
 Work = Callable[[Task], Result]
 
 
+def check(engine: Engine, processes: int) -> None:
+    """Whether `run` takes these, before there is anything to do.
+
+    Raises:
+        InputError: one is out of its range.
+    """
+    if engine not in get_args(Engine):
+        raise InputError(f"no engine {engine!r}: use one of {', '.join(get_args(Engine))}")
+    if processes < 1:
+        raise InputError(f"processes={processes}: use 1 or more")
+
+
 def run(
     inputs: Iterable[Input],
     expand: Expand[Input, Task],
@@ -47,10 +59,7 @@ def run(
     Raises:
         InputError: Ray is asked for and not installed, a process died, or what a task raises.
     """
-    if engine not in get_args(Engine):
-        raise InputError(f"no engine {engine!r}: use one of {', '.join(get_args(Engine))}")
-    if processes < 1:
-        raise InputError(f"processes={processes}: use 1 or more")
+    check(engine, processes)
     if engine == "ray":
         return _on_ray(inputs, expand, work, processes)
     tasks = (task for item in inputs for task in expand(item))

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock
 
 from decoupled_ner.types import InputError
 
@@ -15,6 +18,12 @@ FORMAT = "decoupled-ner distant 1"
 
 #: What must be the same for a run to be taken up again.
 _IDENTITY = ("settings", "gazetteer", "texts")
+#: What a finished run has besides. ``labelled``, the number of sentences with a label, came later:
+#: it is less than ``sentences`` where those without are written too.
+_RESULTS = (
+    *("sentences_read", "characters_read", "sentences", "characters", "entities", "doubtful"),
+    "shards",
+)
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -31,8 +40,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     return manifest
 
 
-def begin(folder: Path, identity: Mapping[str, Any]) -> dict[str, Any]:
-    """Take up the run of ``folder``, or begin it; the answer is its manifest.
+def take_up(folder: Path, identity: Mapping[str, Any]) -> dict[str, Any]:
+    """The manifest of the run in ``folder``, or of one to begin there; nothing is written.
 
     Raises:
         InputError: the folder holds another run, or shards of none.
@@ -41,13 +50,7 @@ def begin(folder: Path, identity: Mapping[str, Any]) -> dict[str, Any]:
     if manifest is None:
         if any(folder.glob("part-*")):
             raise InputError(f"{folder}: holds shards without a {FILE_NAME}; choose another folder")
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(f"{folder}: can't be made a folder ({error.strerror})") from error
-        manifest = {"format": FORMAT, "complete": False, **identity}
-        write_manifest(folder, manifest)
-        return manifest
+        return {"format": FORMAT, "complete": False, **identity}
     for key in _IDENTITY:
         if manifest.get(key) != json.loads(json.dumps(identity[key])):
             raise InputError(
@@ -55,6 +58,36 @@ def begin(folder: Path, identity: Mapping[str, Any]) -> dict[str, Any]:
                 " delete this one"
             )
     return manifest
+
+
+def is_whole(folder: Path, manifest: Mapping[str, Any]) -> bool:
+    """Whether a run has finished and all its shards are there still."""
+    return bool(manifest["complete"]) and all(
+        (folder / shard["name"]).is_file() for shard in manifest["shards"]
+    )
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Makes a folder and keeps others from working in it meanwhile: they wait.
+
+    Raises:
+        InputError: it can't be made, written or locked.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder}: can't be made a folder ({error.strerror})") from error
+    lock = FileLock(folder / ".lock")
+    try:
+        lock.acquire()
+    except (OSError, NotImplementedError) as error:  # the latter where files can't be locked
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{folder}: can't be written ({reason})") from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
@@ -78,4 +111,15 @@ def _read(folder: Path) -> dict[str, Any] | None:
         raise InputError(f"{path}: can't be read ({error}): delete the folder") from error
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise InputError(f"{path}: not a manifest of this version: choose another folder")
+    if (missing := _missing(manifest)) is not None:
+        raise InputError(f"{path}: damaged, {missing!r} is missing: delete the folder")
     return manifest
+
+
+def _missing(manifest: Mapping[str, Any]) -> str | None:
+    """The first key that a manifest lacks, or one of its shards."""
+    parts: list[tuple[Any, tuple[str, ...]]] = [(manifest, ("complete", *_IDENTITY))]
+    if manifest.get("complete"):
+        parts.append((manifest, _RESULTS))
+        parts.extend((shard, ("name", "sentences")) for shard in manifest.get("shards", ()))
+    return next((key for part, keys in parts for key in keys if key not in part), None)

@@ -11,9 +11,9 @@ from typing import Any
 
 from decoupled_ner.checksums import sha256_of
 from decoupled_ner.data.distant.caps import Thin, plan_thinning
-from decoupled_ner.data.distant.engines import Engine, run
+from decoupled_ner.data.distant.engines import Engine, check, run
 from decoupled_ner.data.distant.labeller import Labeller
-from decoupled_ner.data.distant.manifest import begin, write_manifest
+from decoupled_ner.data.distant.manifest import alone, is_whole, take_up, write_manifest
 from decoupled_ner.data.distant.settings import DistantSettings
 from decoupled_ner.data.distant.shards import Counts, read_counts
 from decoupled_ner.data.distant.texts import TextFile, text_files
@@ -40,8 +40,9 @@ def label_texts(
 
     Text is read as a stream: memory does not grow with it. The rows, their order and their
     division into shards depend on texts, gazetteer and settings alone. Interrupted at any time,
-    the same call goes on where it was; when all is there, it returns at once. While a cap
-    (``max_occurrences``) is applied, the output takes twice its space on disk.
+    the same call goes on where it was, and makes shards that were deleted; when all is there, it
+    returns at once. A second call meanwhile waits for the first. While a cap (``max_occurrences``)
+    is applied, the output takes twice its space on disk.
 
     With several processes a script needs the usual ``if __name__ == "__main__":``.
 
@@ -55,24 +56,30 @@ def label_texts(
 
     Returns:
         The manifest: settings, checksums, versions, the shards with their number of sentences, and
-        counts over all: what was read and written, entities by type, doubtful regions by reason.
+        counts over all: what was read and written, the sentences with a label, entities by type,
+        doubtful regions by reason.
 
     Raises:
-        InputError: a text or the gazetteer is missing or malformed, nothing in the gazetteer
-            passes the rules, or ``output`` holds another run.
+        InputError: a text or the gazetteer is missing or malformed, or ``output`` can't be written
+            or holds another run; or nothing in the gazetteer passes the rules or ``processes`` is
+            below 1, which leaves ``output`` as it is.
     """
+    check(engine, processes)
     output, settings = Path(output).absolute(), settings or DistantSettings()
     files = text_files(texts)
     if not isinstance(gazetteer, Gazetteer):
         gazetteer = load_gazetteer(gazetteer)
-    manifest = begin(output, _identity(files, gazetteer, settings))
-    if not manifest["complete"]:
+    identity = _identity(files, gazetteer, settings)
+    manifest = take_up(output, identity)
+    if not is_whole(output, manifest):
         if progress:
             progress(0, 1, "compiling the gazetteer")
         labeller = Labeller.build(gazetteer, settings)
-        _Run(files, labeller, output, settings, engine, processes, progress)()
-        manifest |= {"complete": True, **_summary(output)}
-        write_manifest(output, manifest)
+        work = _Run(files, labeller, output, settings, engine, processes, progress)
+        with alone(output):
+            manifest = take_up(output, identity)  # another call may have done it meanwhile
+            if not is_whole(output, manifest):
+                manifest = _finished(work, manifest)
     shutil.rmtree(output / _STAGED, ignore_errors=True)
     return manifest
 
@@ -130,6 +137,15 @@ class _Run:
                 self.progress(furthest, total, what)
         if self.progress:
             self.progress(total, total, what)
+
+
+def _finished(work: _Run, manifest: dict[str, Any]) -> dict[str, Any]:
+    """Do what there is to do; the manifest says before and after how far that is."""
+    write_manifest(work.output, {**manifest, "complete": False})
+    work()
+    manifest = {**manifest, "complete": True, **_summary(work.output)}
+    write_manifest(work.output, manifest)
+    return manifest
 
 
 def _itself(task: Thin) -> Iterator[Thin]:

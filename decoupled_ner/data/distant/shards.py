@@ -53,12 +53,14 @@ _COUNTS = b"decoupled-ner"
 
 @dataclass(slots=True)
 class Counts:
-    """What was read and what was written; lengths in characters."""
+    """What was read and what was written, of that the sentences with a label; lengths in
+    characters."""
 
     sentences_read: int = 0
     characters_read: int = 0
     sentences: int = 0
     characters: int = 0
+    labelled: int = 0
     entities: Counter[str] = field(default_factory=Counter)
     doubtful: Counter[str] = field(default_factory=Counter)
 
@@ -68,10 +70,8 @@ class Counts:
         return {k: dict(v) if isinstance(v, Counter) else v for k, v in values.items()}
 
     def __iadd__(self, other: Counts) -> Counts:
-        for name in ("sentences_read", "characters_read", "sentences", "characters"):
-            setattr(self, name, getattr(self, name) + getattr(other, name))
-        self.entities += other.entities
-        self.doubtful += other.doubtful
+        for item in fields(self):
+            setattr(self, item.name, getattr(self, item.name) + getattr(other, item.name))
         return self
 
 
@@ -136,6 +136,7 @@ def write_shard(sentences: Sentences, labeller: Labeller, path: Path) -> None:
         sentences.characters_read,
         len(places),
         sum(map(len, sentences.texts)),
+        len(np.unique(labelled.sentence)),
         Counter(labels.to_pylist()),
         Counter(reasons.to_pylist()),
     )
@@ -195,6 +196,9 @@ def read_counts(path: Path) -> Counts:
     """
     try:
         counts = json.loads(pq.read_schema(path).metadata[_COUNTS])
+        if "labelled" not in counts:  # a shard of a run that an earlier version began
+            entities = read_shard(path, ["entities"])["entities"]
+            counts["labelled"] = int(np.count_nonzero(entities.combine_chunks().value_lengths()))
         for name in ("entities", "doubtful"):
             counts[name] = Counter(counts[name])
         return Counts(**counts)
