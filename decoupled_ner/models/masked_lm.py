@@ -6,6 +6,7 @@ from __future__ import annotations
 import copy
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -86,7 +87,7 @@ def _look_at_neighbours(model: BertForMaskedLM) -> None:
     table = torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)  # (P, H), in pairs
     embeddings = model.bert.embeddings
     embeddings.position_embeddings.weight.copy_(table * (math.sqrt(2) * config.initializer_range))
-    attention = model.bert.encoder.layer[0].attention
+    attention: Any = model.bert.encoder.layer[0].attention
     query, key, value = attention.self.query, attention.self.key, attention.self.value
     # A third of a normed state is position (beside token and type): a match scores sharpness·√D/3.
     sharpness = 3 * _SCORE / math.sqrt(width)
@@ -110,7 +111,8 @@ def _rotation(angles: Tensor) -> Tensor:
     """Turns each pair (sin a, cos a) by its angle: (D/2,) → (D, D)."""
     sin, cos = angles.sin(), angles.cos()
     pairs = torch.stack([torch.stack([cos, sin], -1), torch.stack([-sin, cos], -1)], -2)
-    return torch.block_diag(*pairs)
+    rotation: Tensor = torch.block_diag(*pairs)
+    return rotation
 
 
 def stack_layers(model: PreTrainedModel, layers: int) -> None:

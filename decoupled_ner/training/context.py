@@ -86,7 +86,7 @@ class ContextData(TrainingData):
         self._encoder = ContextEncoder(encoder, max_tokens)
         self.validation_sentences = held_out_sentences(distant, held_out, validation_sentences)
         EndlessSentences(distant, held_out, seed).read(0, 1)  # says so if there is none
-        labelled = self.manifest.get("labelled", self.manifest["sentences"])
+        labelled: int = self.manifest.get("labelled", self.manifest["sentences"])
         everything = max(1, round(labelled * (1 - held_out)))
         self.sentences_per_epoch = min(sentences_per_epoch or everything, everything)
 
