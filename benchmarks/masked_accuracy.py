@@ -19,6 +19,7 @@ from results import write_result
 from decoupled_ner.data.corpus import BlockMasker, MaskedBlocks, PackedBlocks, TokenCorpus
 from decoupled_ner.data.corpus.store import Ids, TokenStream
 from decoupled_ner.models.encoder import load_tokenizer
+from decoupled_ner.training.cli import default_precision
 from decoupled_ner.training.masked_lm import MaskedLMTraining
 from decoupled_ner.types import InputError
 
@@ -97,7 +98,8 @@ def scores(module: MaskedLMTraining, batches: Sequence[MaskedBlocks]) -> tuple[f
     sums = (module.dev_loss, module.dev_right, module.dev_masked)
     for metric in sums:
         metric.reset()
-    with torch.autocast("cpu", torch.bfloat16):
+    mixed = default_precision() == "bf16-mixed"  # else it would be emulated, which takes long
+    with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
         for number, batch in enumerate(batches):
             module.validation_step(batch, number)
     loss, right, masked = (float(metric.compute()) for metric in sums)
