@@ -112,8 +112,8 @@ def train_tagger(recipe_name: str, dataset: str, run: Run, init: str = "none") -
     recipe = find_recipe("baselines", recipe_name)
     start = _tagger_start(recipe, init, run.encoder)
     folder = tagger_folder(recipe, dataset, run)
-    if run.resume and start is not None:
-        start = resumed_start(folder, start)
+    if run.resume and reads_encoder(recipe):
+        start = resumed_start(folder, start or Start(run.encoder, f"starts from {run.encoder}"))
     arguments = [
         f"--config={recipe}",
         f"--data.dataset={dataset}",

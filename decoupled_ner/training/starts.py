@@ -64,14 +64,18 @@ def resolve_start(init: str, encoder: str, stages: Collection[str] = STAGES) -> 
 
 
 def resumed_start(folder: Path, start: Start) -> Start:
-    """What a run that is resumed began with, as its settings say; ``start`` where they are gone."""
+    """What a run that is resumed began with, as its settings say; ``start`` where they, or the
+    folder that they name, are gone."""
     try:
         settings = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
         names = [settings["model"]["encoder"], settings["model"].get("context_encoder")]
     except (OSError, UnicodeDecodeError, yaml.YAMLError, LookupError, TypeError, AttributeError):
         return start
-    began = ",".join(name for name in names if name)
-    return Start(began, f"began with {began}") if began else start
+    names = [name for name in names if name]
+    # A hub id has two parts at most.
+    if not names or any(len(Path(n).parts) > 2 and not Path(n).exists() for n in names):
+        return start
+    return Start(",".join(names), f"began with {','.join(names)}")
 
 
 def newest_encoder(encoder: str, stages: Collection[str] = STAGES) -> Path | None:

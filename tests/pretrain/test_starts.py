@@ -65,6 +65,8 @@ def test_a_run_that_is_resumed_began_where_it_began(tmp_path: Path):
     assert resumed_start(tmp_path, newest) == Start("older", "began with older")
     settings.write_text("model: {encoder: older, context_encoder: other}\n")
     assert resumed_start(tmp_path, newest).encoder == "older,other"
+    settings.write_text("model: {encoder: /some/folder/gone}\n")
+    assert resumed_start(tmp_path, newest) == newest
 
 
 def test_what_is_asked_for_is_taken(tiny_encoder: str):
