@@ -57,11 +57,10 @@ def main() -> None:
     cls, sep = int(tokenizer.cls_token_id), int(tokenizer.sep_token_id)
     blocks = PackedBlocks(corpus.train, options.length, cls, sep, options.seed)
     masker = BlockMasker(tokenizer, 0.15, 0.6, options.seed)
-    counts = corpus.train.counts(len(tokenizer))
-    counts[tokenizer.all_special_ids] = 0
+    counts = torch.from_numpy(corpus.train.counts(len(tokenizer)))
     knowing = copy.deepcopy(random)
     for model in (knowing, near):
-        predict_frequencies(model, torch.from_numpy(counts))
+        predict_frequencies(model, tokenizer, counts)
     rows: list[list[str | float]] = []
     models = {
         "wholly random": random,

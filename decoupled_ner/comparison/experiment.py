@@ -78,11 +78,11 @@ class Experiment:
             raise InputError(f"{self.name}: needs at least one system and one seed")
         if any(len(set(given)) < len(given) for given in (names, self.seeds, self.sizes)):
             raise InputError(f"{self.name}: a system, a seed or a size is given twice")
-        if odd := [name for name in names if Path(name).name != name or name in ("", "..")]:
+        if odd := [name for name in names if not _is_name(name)]:
             raise InputError(
                 f"{self.name}: {odd[0]!r} can't be a system's name: no path; give it as recipe"
             )
-        if Path(self.name).name != self.name or self.name in ("", ".."):
+        if not _is_name(self.name):
             raise InputError(f"{self.name!r} can't be an experiment's name: it names a folder")
         if min(self.seeds) < 0 or min(self.sizes, default=1) < 1:
             raise InputError(f"{self.name}: a seed is below 0 or a size below 1")
@@ -155,6 +155,11 @@ def _fields(kind: type[Any], given: Mapping[str, Any], place: str) -> dict[str, 
     return {key: tuple(v) if isinstance(v, list) else v for key, v in given.items()}
 
 
+def _is_name(name: str) -> bool:
+    """Whether a folder can be called so, and no folder elsewhere is meant."""
+    return Path(name).name == name and name not in ("", "..")
+
+
 def plan(experiment: Experiment, output: Path) -> Iterator[Plan]:
     """The runs, seed after seed, so that an interrupted comparison has whole rounds.
 
@@ -164,7 +169,7 @@ def plan(experiment: Experiment, output: Path) -> Iterator[Plan]:
     """
     # Sets of the catalog are published and stay as they are; of others this says what there is.
     own = experiment.dataset not in DATASETS
-    data = dataset_inputs(experiment.dataset) if own else {}
+    data = {"data": dataset_inputs(experiment.dataset)} if own else {}
     prepared = [_prepare(experiment, system) for system in experiment.chosen]
     for seed in experiment.seeds:
         for size in experiment.sizes or (None,):
@@ -178,7 +183,7 @@ def _plan(
     seed: int,
     size: int | None,
     runs: Path,
-    data_files: Mapping[str, str],
+    data_files: Mapping[str, Any],
     stage: Stage,
     recipe: Path,
     encoder: str,
@@ -205,7 +210,7 @@ def _plan(
         settings={
             "command": [stage, recipe.name, *further],
             "recipe": sha256_of(recipe),
-            **({"data": data_files} if data_files else {}),
+            **data_files,
             **files,
         },
     )

@@ -100,9 +100,13 @@ def _look_at_neighbours(model: BertForMaskedLM) -> None:
 
 
 @torch.no_grad()
-def predict_frequencies(model: PreTrainedModel, counts: Tensor) -> None:
+def predict_frequencies(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, counts: Tensor
+) -> None:
     """Set the vocabulary head's bias to the logarithms of how often tokens occur, (V,): what a new
-    model would learn first anyway, in steps that wear off what it begins with."""
+    model would learn first anyway, in steps that wear off what it begins with. Special tokens,
+    which are never masked, count as not occurring."""
+    counts = counts.index_fill(0, torch.tensor(tokenizer.all_special_ids), 0)
     bias = model.get_output_embeddings().bias
     bias.copy_((counts + 0.5).log() - (counts + 0.5).sum().log())
 

@@ -66,6 +66,11 @@ class Budget(Callback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._since, self.step = time.monotonic(), trainer.global_step
+        if self.finished or self._had_finished:
+            raise InputError(
+                f"the run has {self.step} steps already: to make it longer, raise --model.steps"
+                f" or --model.minutes and give --ckpt_path {STABLE}"
+            )
         if self.finish and not self.schedule.begun:
             if not self.step:
                 raise InputError("nothing to finish: the run has not begun")
@@ -74,11 +79,6 @@ class Budget(Callback):
                 if kept != Path(trainer.ckpt_path):
                     shutil.copyfile(trainer.ckpt_path, kept)
             self.schedule.begin(self.step)
-        if self.finished or self._had_finished:
-            raise InputError(
-                f"the run has {self.step} steps already: to make it longer, raise --model.steps"
-                f" or --model.minutes and give --ckpt_path {STABLE}"
-            )
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any

@@ -124,8 +124,7 @@ class MaskedLMTraining(BaseTraining):
             )
         if self.is_new and stage == "fit":  # a run that is resumed loads its weights after this
             counts = self.data.corpus.train.counts(len(self.tokenizer))
-            counts[self.tokenizer.all_special_ids] = 0  # they are never masked
-            predict_frequencies(self.masked_lm, torch.from_numpy(counts))
+            predict_frequencies(self.masked_lm, self.tokenizer, torch.from_numpy(counts))
 
     def configure_callbacks(self) -> Sequence[Callback]:
         length, batch = self.data.block_length, self.data.batch_size

@@ -206,6 +206,7 @@ def test_only_a_run_that_can_begin_touches_what_an_ended_one_left(runs: Runs):
     before = [state.read_bytes() for state in states]
     runs.fails(*GIVEN, "--model.stepz", "20", "--ckpt_path", "stable")
     assert "has 10 steps already" in runs.fails(*GIVEN, "--ckpt_path", "last")
+    assert "has 10 steps already" in runs.fails(*GIVEN, "--model.steps", "10", "--finish")
     assert [state.read_bytes() for state in states] == before
     runs.run(*GIVEN, "--model.steps", "20", "--ckpt_path", "stable")
     assert runs.result()["steps"] == 20

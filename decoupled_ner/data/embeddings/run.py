@@ -60,7 +60,8 @@ def train_embeddings(
         return manifest
     work = folder / "work"
     _prepare(files, work, settings, progress)
-    if not all(read_vocabulary(work / f"{kind}.tsv") for kind in KINDS):
+    vocabularies = {kind: read_vocabulary(work / f"{kind}.tsv") for kind in KINDS}
+    if not all(vocabularies.values()):
         shutil.rmtree(work)  # so that the same folder takes the next try
         (folder / _MANIFEST).unlink()
         raise InputError(
@@ -71,13 +72,13 @@ def train_embeddings(
         if not (folder / VECTOR_FILES[kind]).is_file():
             train_vectors(
                 work / f"{kind}.txt",
-                read_vocabulary(work / f"{kind}.tsv"),
+                vocabularies[kind],
                 folder / VECTOR_FILES[kind],
                 settings,
                 workers=workers,
                 progress=lambda done, kind=kind: progress(f"{kind}", done, settings.epochs),  # type: ignore[misc]
             )
-    counts = {kind: len(read_vocabulary(work / f"{kind}.tsv")) for kind in KINDS}
+    counts = {kind: len(vocabulary) for kind, vocabulary in vocabularies.items()}
     words = _write_lexicon(files, folder, settings, progress)
     manifest = {**identity, "complete": True, "vectors": counts, "lexicon": words}
     _write(folder, manifest)
