@@ -41,11 +41,9 @@ class BaseTraining(pl.LightningModule, ABC):
 
     def __init__(self, lr: float, weight_decay: float, warmup: float, seed: int) -> None:
         super().__init__()
-        if not (lr >= 0 and weight_decay >= 0 and 0 <= warmup <= 1):
-            raise InputError(
-                f"lr={lr} and weight_decay={weight_decay} must not be below 0, warmup={warmup} must"
-                " be in [0, 1]"
-            )
+        check_not_negative(lr=lr, weight_decay=weight_decay)
+        if not 0 <= warmup <= 1:
+            raise InputError(f"warmup={warmup} must be in [0, 1]")
         self.lr, self.weight_decay, self.warmup, self.seed = lr, weight_decay, warmup, seed
 
     @property
@@ -176,12 +174,13 @@ class EncoderTraining(BaseTraining, ABC):
         self.dev_f1.reset()
 
 
-def check_rate(name: str, rate: float) -> None:
+def check_not_negative(**settings: float) -> None:
     """Raises:
-    InputError: a learning rate below 0, which would climb.
+    InputError: one of the settings is below 0.
     """
-    if not rate >= 0:
-        raise InputError(f"{name}={rate} must not be below 0")
+    for name, value in settings.items():
+        if not value >= 0:
+            raise InputError(f"{name}={value:g} must not be below 0")
 
 
 def warmup_linear(step: int, steps: int, warmup: int) -> float:

@@ -15,7 +15,7 @@ from decoupled_ner.models.decoupled import DecoupledModel
 from decoupled_ner.models.proposer import ProposerConfig
 from decoupled_ner.models.proposer_inputs import ProposerInputs
 from decoupled_ner.models.words import WordTags
-from decoupled_ner.training.base import check_rate
+from decoupled_ner.training.base import check_not_negative
 from decoupled_ner.training.proposer import BUDGETS
 from decoupled_ner.types import Candidate, InputError, Sentence
 
@@ -47,7 +47,7 @@ class JointProposer:
     def __post_init__(self) -> None:
         if self.gamma < 0:
             raise InputError(f"gamma={self.gamma:g}, the weight of a loss, must not be below 0")
-        check_rate("lr", self.lr)
+        check_not_negative(lr=self.lr)
 
     def add_to(
         self,

@@ -15,7 +15,7 @@ from decoupled_ner.inference.proposer import Proposer
 from decoupled_ner.inference.regions import gold_scores
 from decoupled_ner.models.proposer import ProposerConfig, ProposerModel
 from decoupled_ner.models.proposer_inputs import build_proposer
-from decoupled_ner.training.base import BaseTraining, check_rate
+from decoupled_ner.training.base import BaseTraining, check_not_negative
 from decoupled_ner.training.datamodule import TrainingData
 from decoupled_ner.training.metric import RecallAtBudget
 from decoupled_ner.training.sentence_data import EvaluationBatch
@@ -121,7 +121,7 @@ class ProposerTraining(BaseTraining):
         seed: int = 1,
     ) -> None:
         super().__init__(lr, weight_decay, warmup, seed)
-        check_rate("new_lr", new_lr)
+        check_not_negative(new_lr=new_lr)
         self.save_hyperparameters()
         self.encoder, self.segmenters, self.new_lr = encoder, segmenters, new_lr
         self.encoder_dropout = encoder_dropout

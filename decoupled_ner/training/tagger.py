@@ -14,7 +14,7 @@ from decoupled_ner.inference.tagger import Tagger
 from decoupled_ner.models.encoder import is_small, load_encoder_config
 from decoupled_ner.models.tagger import TaggerModel
 from decoupled_ner.models.tagger_builder import TaggerRecipe, build_tagger
-from decoupled_ner.training.base import EncoderTraining, check_rate
+from decoupled_ner.training.base import EncoderTraining, check_not_negative
 from decoupled_ner.training.datamodule import TrainingData
 from decoupled_ner.training.sentence_data import EvaluationBatch
 from decoupled_ner.training.window_data import WindowData
@@ -53,7 +53,7 @@ class TaggerTraining(EncoderTraining):
             small = not use_encoder or is_small(load_encoder_config(encoder))
             lr = SMALL_LR if small else BASE_LR
         super().__init__(labels, lr, weight_decay, warmup, seed)
-        check_rate("new_lr", new_lr)
+        check_not_negative(new_lr=new_lr)
         if parts.encoder is not None and parts.encoder != encoder:
             raise InputError(f"parts.encoder={parts.encoder}: name the encoder with --encoder")
         self.save_hyperparameters()
