@@ -180,7 +180,7 @@ def check_not_negative(**settings: float) -> None:
     """
     for name, value in settings.items():
         if not value >= 0:
-            raise InputError(f"{name}={value:g} must not be below 0")
+            raise InputError(f"{name}={value} must not be below 0")
 
 
 def warmup_linear(step: int, steps: int, warmup: int) -> float:

@@ -28,6 +28,7 @@ from decoupled_ner.inference.tagger import TaggerCandidates
 from decoupled_ner.models.encoder import load_tokenizer
 from decoupled_ner.models.proposer_inputs import ProposerInputs
 from decoupled_ner.progress import batches
+from decoupled_ner.training.base import check_not_negative
 from decoupled_ner.training.batches import EpochBatches
 from decoupled_ner.training.sentence_batches import (
     LabelledRegion,
@@ -104,8 +105,8 @@ class UnifiedData(SentenceData):
         super().__init__(
             dataset, encoder, fit_on, train_sentences, extra, batch_size, num_workers, seed
         )
-        if negatives_per_positive is not None and negatives_per_positive < 0:
-            raise InputError(f"negatives_per_positive={negatives_per_positive} must not be below 0")
+        if negatives_per_positive is not None:
+            check_not_negative(negatives_per_positive=negatives_per_positive)
         self.candidates = Union.of(candidates)
         if train_mentions:
             self.candidates = with_mentions_of(self.candidates, self.data.split(fit_on))

@@ -89,7 +89,7 @@ def test_the_rate_is_the_encoders_unless_it_is_given(
 @pytest.mark.parametrize(
     ("recipe", "settings", "message"),
     [
-        (TaggerRecipe(unit_dim=4), {"new_lr": -1.0}, "new_lr=-1 must not be below 0"),
+        (TaggerRecipe(unit_dim=4), {"new_lr": -1.0}, "new_lr=-1.0 must not be below 0"),
         (TaggerRecipe(encoder="another"), {}, "name the encoder with --encoder"),
     ],
 )

@@ -252,7 +252,7 @@ def test_the_bias_follows_the_f1_of_the_epoch_before(
         ({"dropout": 1.5}, r"dropout=1.5 must be in"),
         ({"max_mention_tokens": 2}, "max_mention_tokens=2 must be at least 3"),
         ({"max_context_tokens": 3}, "max_context_tokens=3 at least 4"),
-        ({"lr": -1.0}, "lr=-1 must not be below 0"),
+        ({"lr": -1.0}, "lr=-1.0 must not be below 0"),
         ({"warmup": 2.0}, r"warmup=2.0 must be in \[0, 1\]"),
     ],
 )
