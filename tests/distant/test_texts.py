@@ -98,7 +98,7 @@ def test_sources_are_told_apart(tmp_path: Path) -> None:
         ("a.txt", "好\n".encode() * 30 + b"\xff", "a.txt:31: not UTF-8"),
         ("a.txt.xz", lzma.compress(b"x" * 999)[:-9], "damaged .xz file"),
         ("a.txt.xz", b"no archive", "damaged .xz file"),
-        ("a.txt.gz", gzip.compress(b"x" * 999)[:-9], "damaged .gz file"),
+        ("a.txt.gz", gzip.compress(b"x" * 999, mtime=0)[:-9], "damaged .gz file"),
         ("a.txt.gz", b"no archive", "can't be read"),
         ("a.jsonl", b'{"text": "x"}\n{"text": 1}', "a.jsonl:2: expected a JSON object"),
         ("a.jsonl", b'["text"]', "a.jsonl:1: expected a JSON object"),
