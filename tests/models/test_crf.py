@@ -74,6 +74,26 @@ def test_log_likelihood_of_every_path_sums_to_one(crf: LinearChainCRF) -> None:
         assert total == pytest.approx(1.0, abs=1e-4)
 
 
+@pytest.mark.parametrize("scale", [20, 60])
+def test_sums_stay_exact_where_scores_are_far_apart(scale: float) -> None:
+    crf = make_crf(types=("PER", "LOC"))
+    emissions, mask = random_batch(crf)  # twice the standard normal
+    emissions = (emissions * scale).requires_grad_()
+    best = crf.best_paths(emissions.detach(), mask)
+    for row, length in enumerate(LENGTHS):
+        scores = torch.tensor(list(legal_paths(crf, emissions[row], length).values()))
+        found = crf.log_partition(emissions, mask)[row].item()
+        assert found == pytest.approx(torch.logsumexp(scores, 0).item(), rel=1e-6)
+    likely = crf.log_likelihood(emissions, best.tags[:, 0], mask)
+    assert (likely.detach() <= 1e-3).all()
+    least = crf.best_paths(-emissions.detach(), mask).tags[:, 0]
+    crf.log_likelihood(emissions, least, mask).sum().backward()
+    marginals = crf.marginals(emissions.detach(), mask)
+    worst = torch.nn.functional.one_hot(least, len(crf.start)) * mask.unsqueeze(2)
+    assert emissions.grad is not None
+    torch.testing.assert_close(emissions.grad, worst - marginals, atol=1e-4, rtol=1e-4)
+
+
 @pytest.mark.parametrize("k", [1, 3, 50])
 def test_best_paths_are_the_k_best(crf: LinearChainCRF, k: int) -> None:
     emissions, mask = random_batch(crf)
