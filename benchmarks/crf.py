@@ -1,8 +1,8 @@
 """Our CRF against pytorch-crf on the same random scores: ``python benchmarks/crf.py``.
 
-Needs ``pip install pytorch-crf==0.7.2``. Both have the transitions of the BIOES scheme, so they must
-agree on every likelihood and on every best path, which is checked. One batch of ``--sentences``
-sentences of ``--units`` units; the fastest of ``--rounds``, turn about.
+Needs ``pip install pytorch-crf==0.7.2``. Both have the transitions of the BIOES scheme, so they
+must agree on every likelihood and on every best path, which is checked. One batch of
+``--sentences`` sentences of ``--units`` units; the fastest of ``--rounds``, turn about.
 """
 
 from __future__ import annotations

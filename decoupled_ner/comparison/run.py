@@ -22,7 +22,7 @@ from decoupled_ner.comparison.records import record_of
 from decoupled_ner.comparison.results import Result, write_result
 from decoupled_ner.comparison.tables import cost_plot, plot, score_table
 from decoupled_ner.data.files import write_lines
-from decoupled_ner.training.runs import stamp_of, write_json, written_since
+from decoupled_ner.training.runs import only_process, stamp_of, write_json, written_since
 from decoupled_ner.types import InputError
 
 #: Told the names of the runs that go on, how many are done, and how many there are.
@@ -66,10 +66,20 @@ def compare(
             are then those of such a share.
 
     Raises:
-        InputError: an unknown system, encoder or data set, or jobs is below 1.
+        InputError: an unknown system, encoder or data set, jobs is below 1, or another process is
+            at work in ``output``.
     """
     if jobs < 1:
         raise InputError(f"jobs={jobs} must be at least 1")
+    with only_process(output):
+        found = _compare(experiment, output, progress, jobs)
+    if results is not None:
+        for result in found.results:
+            write_result("scores", result, results)
+    return found
+
+
+def _compare(experiment: Experiment, output: Path, progress: Progress, jobs: int) -> Comparison:
     plans = list(plan(experiment, output.resolve()))
     (output / "logs").mkdir(parents=True, exist_ok=True)
     ended: dict[str, Failure | None] = {}
@@ -80,9 +90,6 @@ def compare(
             ended[name] = failure
             found = _write(experiment, plans, ended, output)
     progress("done", len(plans), len(plans))
-    if results is not None:
-        for result in found.results:
-            write_result("scores", result, results)
     return found
 
 
@@ -111,8 +118,11 @@ class _Pool:
         self._executor.shutdown(wait=False, cancel_futures=True)
         with self._lock:
             self._left = True
-            for process in self._running.values():
-                process.kill()
+            running = list(self._running.values())
+        for process in running:
+            process.kill()
+        for process in running:  # a thread that was interrupted as it began is not waited for
+            process.wait()
         self._executor.shutdown()
 
     def run(self, plans: Sequence[Plan]) -> Iterator[tuple[str, Failure | None]]:

@@ -24,7 +24,13 @@ from decoupled_ner.training.cli import TrainingCLI
 from decoupled_ner.training.curves import write_curves
 from decoupled_ner.training.data import UnifiedData
 from decoupled_ner.training.datamodule import TrainingData
-from decoupled_ner.training.runs import dataset_slug, environment, run_folder, write_json
+from decoupled_ner.training.runs import (
+    dataset_slug,
+    environment,
+    only_process,
+    run_folder,
+    write_json,
+)
 from decoupled_ner.training.sentence_data import SentenceData
 from decoupled_ner.training.starts import Start, resolve_start, resumed_start
 from decoupled_ner.training.tagger import TaggerTraining
@@ -184,7 +190,7 @@ def train(
         The run's folder; None in a process that only helped.
 
     Raises:
-        InputError: nothing to resume, or a wrong setting.
+        InputError: nothing to resume, a wrong setting, or another process trains there.
     """
     if run.resume and not (folder / "checkpoints" / "last.ckpt").is_file():
         raise InputError(f"nothing to resume in {folder}: leave out --ckpt_path last")
@@ -193,30 +199,31 @@ def train(
     resuming = ["--ckpt_path=last"] if run.resume else []
     seed = f"--seed_everything={run.seed}"
     given = [*arguments, seed, *resuming, *run.arguments]
-    try:
-        cli = cli_class(model_class, data_class, folder, given, run.resume)
-    except MisconfigurationException as error:  # no such device here, say
-        raise InputError(" ".join(str(error).split())) from error
-    if not cli.trainer.is_global_zero:
-        return None
-    if cli.selects_on_dev and cli.best.best_model_path:  # none where the run ended before dev
-        state = torch.load(cli.best.best_model_path, map_location="cpu", weights_only=True)
-        cli.model.load_state_dict(state["state_dict"])
-    record = {
-        "system": system,
-        "encoder": run.encoder,
-        "init": start.encoder if start else run.encoder,
-        "seed": cli.model.seed,
-        "epochs": cli.trainer.current_epoch,
-        "train_seconds": cli.effort.seconds,
-        "steps": cli.trainer.global_step,
-        "items_seen": cli.effort.items,
-        "tokens_seen": cli.effort.tokens,
-        **cli.model.facts(),
-        **environment(),
-    }
-    (finish or finish_recognizer)(cli, folder, record)
-    return folder
+    with only_process(folder):
+        try:
+            cli = cli_class(model_class, data_class, folder, given, run.resume)
+        except MisconfigurationException as error:  # no such device here, say
+            raise InputError(" ".join(str(error).split())) from error
+        if not cli.trainer.is_global_zero:
+            return None
+        if cli.selects_on_dev and cli.best.best_model_path:  # none where the run ended before dev
+            state = torch.load(cli.best.best_model_path, map_location="cpu", weights_only=True)
+            cli.model.load_state_dict(state["state_dict"])
+        record = {
+            "system": system,
+            "encoder": run.encoder,
+            "init": start.encoder if start else run.encoder,
+            "seed": cli.model.seed,
+            "epochs": cli.trainer.current_epoch,
+            "train_seconds": cli.effort.seconds,
+            "steps": cli.trainer.global_step,
+            "items_seen": cli.effort.items,
+            "tokens_seen": cli.effort.tokens,
+            **cli.model.facts(),
+            **environment(),
+        }
+        (finish or finish_recognizer)(cli, folder, record)
+        return folder
 
 
 def finish_recognizer(cli: TrainingCLI, folder: Path, record: dict[str, Any]) -> None:

@@ -10,11 +10,14 @@ import re
 import subprocess
 import time
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import torch
+from filelock import FileLock, Timeout
 from pytorch_lightning.utilities import rank_zero_only
 
 from decoupled_ner.data.catalog import DATASETS
@@ -74,6 +77,35 @@ def prepare_run(folder: Path, resume: bool) -> None:
         raise InputError(
             f"{folder}: can't be written ({error.strerror}); DECOUPLED_NER_RUNS names another place"
         ) from error
+
+
+@contextmanager
+def only_process(folder: Path) -> Iterator[None]:
+    """Keeps every other process out of a folder of runs, as long as this one works there. Under DDP
+    the first process does so for all.
+
+    Raises:
+        InputError: another process is at work there.
+    """
+    if rank_zero_only.rank:  # type: ignore[attr-defined]
+        yield
+        return
+    folder = folder.resolve()
+    lock = FileLock(folder.with_name(f".{folder.name}.lock"))  # the folder may be moved aside
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise InputError(
+            f"{folder}: another process is at work there; wait for it or stop it first"
+        ) from None
+    except (OSError, NotImplementedError) as error:  # the latter where files can't be locked
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(
+            f"{folder}: can't be written ({reason}); DECOUPLED_NER_RUNS names another place"
+        ) from error
+    with lock:
+        yield
 
 
 def environment() -> dict[str, Any]:

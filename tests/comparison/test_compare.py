@@ -30,6 +30,7 @@ from decoupled_ner.comparison.experiment import (
 from decoupled_ner.comparison.run import compare
 from decoupled_ner.data.catalog import load_dataset
 from decoupled_ner.data.jsonl import write_jsonl
+from decoupled_ner.training.runs import only_process
 from decoupled_ner.types import InputError
 
 F1 = {"bert-fc": 0.5, "bert-crf": 0.55, "decoupled": 0.6}
@@ -192,6 +193,14 @@ def test_an_interruption_ends_the_processes(
     finally:
         signal.signal(signal.SIGINT, before)
     assert len(started) == 2 and all(process.poll() for process in started)
+
+
+def test_two_comparisons_never_work_in_one_folder(machine: Machine, tmp_path: Path) -> None:
+    output = tmp_path / "compare"
+    with only_process(output), pytest.raises(InputError, match="another process is at work there"):
+        compare(experiment(), output)
+    assert not machine.commands and not output.exists()
+    assert len(compare(experiment(seeds=(1,)), output).results) == 3
 
 
 def test_a_failed_run_is_reported_and_goes_on_later(machine: Machine, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ import yaml
 from safetensors.torch import load_file
 
 from decoupled_ner import DecoupledNER, load_model
-from decoupled_ner.training.runs import dataset_slug
+from decoupled_ner.training.runs import dataset_slug, only_process
 from training.tiny import Run
 
 #: The last weights count: with dev in the training data nothing is selected on it.
@@ -107,7 +107,18 @@ def test_a_wrong_setting_leaves_the_earlier_run_alone(tiny_run: Run):
         assert process.returncode == 2
         assert said in output and "Traceback" not in output
         assert (folder / "model" / "config.json").is_file()
-        assert [path.name for path in folder.parent.iterdir()] == ["seed-1"]
+        assert [path.name for path in folder.parent.glob("[!.]*")] == ["seed-1"]
+
+
+def test_two_processes_never_train_in_one_folder(tiny_run: Run):
+    folder = tiny_run.result("runs")
+    with only_process(folder):
+        process = tiny_run.start("runs", "--trainer.max_epochs=1")
+        output, _ = process.communicate(timeout=120)
+    assert process.returncode == 2 and "Traceback" not in output
+    assert f"error: {folder}: another process is at work there" in output
+    assert not folder.exists()
+    tiny_run.run("runs", "--trainer.max_epochs=1")  # now that it is alone
 
 
 def test_where_nothing_can_be_written_is_one_line(tiny_run: Run):
