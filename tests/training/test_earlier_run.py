@@ -21,7 +21,7 @@ pytestmark = [
 def kept(folder: Path) -> bool:
     """Whether nothing but the run that was there is there."""
     files = [path.name for path in folder.iterdir()]
-    return [path.name for path in folder.parent.iterdir()] == ["seed-1"] and files == ["kept"]
+    return [path.name for path in folder.parent.glob("[!.]*")] == ["seed-1"] and files == ["kept"]
 
 
 def put(folder: Path) -> None:
