@@ -54,6 +54,22 @@ class ResumePoint(ModelCheckpoint):
         )
 
 
+class PatientStopping(EarlyStopping):
+    """Early stopping that begins to count once anything is found: for its first steps a model may
+    well predict no entity at all, and this is no reason to end it."""
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if self._finds_anything(trainer):
+            super().on_validation_end(trainer, pl_module)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if self._finds_anything(trainer):
+            super().on_train_epoch_end(trainer, pl_module)
+
+    def _finds_anything(self, trainer: pl.Trainer) -> bool:
+        return float(trainer.callback_metrics.get(self.monitor, 0.0)) > 0
+
+
 class _SaveConfig(SaveConfigCallback):
     """The resolved configuration, as ``config.yaml`` in the run's folder."""
 
@@ -152,7 +168,7 @@ class TrainingCLI(LightningCLI):
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.add_lightning_class_args(ResumePoint, "resume_point")
-        parser.add_lightning_class_args(EarlyStopping, "early_stopping")
+        parser.add_lightning_class_args(PatientStopping, "early_stopping")
         parser.set_defaults(
             {
                 "resume_point.dirpath": str(self.checkpoints),
@@ -190,6 +206,6 @@ class TrainingCLI(LightningCLI):
         if self.selects_on_dev:
             callbacks.append(self.best)
         if not self.datamodule.validates:
-            callbacks = [c for c in callbacks if not isinstance(c, EarlyStopping)]
+            callbacks = [c for c in callbacks if not isinstance(c, PatientStopping)]
             config["limit_val_batches"] = 0
         return super()._instantiate_trainer(config, callbacks)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,6 +19,7 @@ from decoupled_ner.candidates import CandidateGenerator, GazetteerMatches, NGram
 from decoupled_ner.data.jsonl import write_jsonl
 from decoupled_ner.inference.decoding import f1_bias
 from decoupled_ner.training.base import EncoderTraining, warmup_linear
+from decoupled_ner.training.cli import PatientStopping
 from decoupled_ner.training.data import UnifiedData
 from decoupled_ner.training.unified import UnifiedTraining
 from decoupled_ner.types import InputError, Region, entity_at
@@ -283,15 +285,37 @@ def test_data_settings_out_of_range_are_told_at_once(
         UnifiedData(str(tmp_path), tiny_encoder, NGrams(), **settings)
 
 
-def test_early_stopping_ends_a_run_that_learns_nothing(
-    two_sentences: list[Sentence], tmp_path: Path, tiny_encoder: str
-):
-    model, data = modules(two_sentences, tmp_path, tiny_encoder)
-    model.lr = 0.0
-    stop = pl.callbacks.EarlyStopping("dev/f1", mode="max", patience=2)
-    training = trainer(tmp_path, 9, callbacks=[stop])
-    training.fit(model, data)
-    assert training.current_epoch == 3
+class Scripted(pl.LightningModule):
+    """Reaches a given F1 on dev after each epoch."""
+
+    def __init__(self, f1: Sequence[float]) -> None:
+        super().__init__()
+        self.f1, self.weight = f1, torch.nn.Parameter(torch.zeros(()))
+
+    def train_dataloader(self) -> list[Any]:
+        return [torch.zeros(1)]
+
+    val_dataloader = train_dataloader
+
+    def training_step(self, batch: Any) -> Any:
+        return self.weight * 1.0
+
+    def validation_step(self, batch: Any) -> None:
+        self.log("dev/f1", self.f1[self.current_epoch])
+
+    def configure_optimizers(self) -> Any:
+        return torch.optim.SGD(self.parameters(), 0.1)
+
+
+@pytest.mark.parametrize(
+    ("f1", "epochs"),
+    [([0.1, 0.2, 0.1, 0.2, 0.3], 4), ([0.0, 0.0, 0.0, 0.2, 0.1, 0.2, 0.3], 6), ([0.0] * 5, 5)],
+)
+def test_early_stopping_waits_for_the_first_entity(f1: list[float], epochs: int, tmp_path: Path):
+    stop = PatientStopping("dev/f1", mode="max", patience=2)
+    training = trainer(tmp_path, len(f1), callbacks=[stop])
+    training.fit(Scripted(f1))
+    assert training.current_epoch == epochs
 
 
 def test_every_epoch_has_all_positives_and_new_negatives(
