@@ -14,10 +14,13 @@ from command import status
 
 from decoupled_ner.comparison import experiment as module
 from decoupled_ner.comparison.experiment import plan, read_experiment
+from decoupled_ner.data.catalog import DATASETS
+from decoupled_ner.data.jsonl import write_jsonl
 from decoupled_ner.models.encoder import load_encoder_config
 from decoupled_ner.training import launch
 from decoupled_ner.training.cli import TrainingCLI
 from decoupled_ner.training.starts import Start
+from decoupled_ner.types import Sentence
 
 FOLDER = Path(__file__).parents[2] / "benchmarks" / "experiments"
 
@@ -90,8 +93,15 @@ def test_the_curve_of_msra_goes_through_the_ablation_and_no_other_run_is_made_tw
 
 
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.yaml")), ids=lambda path: path.stem)
-def test_every_run_would_begin(path: Path, begun: list[Any], tmp_path: Path) -> None:
+def test_every_run_would_begin(
+    path: Path, begun: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     experiment = read_experiment(path)
+    monkeypatch.chdir(tmp_path)
+    if experiment.dataset not in DATASETS:  # a folder that its file says how to make
+        Path(experiment.dataset).mkdir(parents=True)
+        for split in ("train", "dev", "test"):
+            write_jsonl([Sentence("篮协成立了", ())], Path(experiment.dataset) / f"{split}.jsonl")
     assert experiment.name == path.stem and experiment.against is not None
     plans = list(plan(replace(experiment, seeds=(1,)), tmp_path))
     assert len(plans) == len(experiment.systems) * max(1, len(experiment.sizes))
