@@ -104,8 +104,10 @@ def only_process(folder: Path) -> Iterator[None]:
         raise InputError(
             f"{folder}: can't be written ({reason}); DECOUPLED_NER_RUNS names another place"
         ) from error
-    with lock:
+    try:
         yield
+    finally:
+        lock.release()
 
 
 def environment() -> dict[str, Any]:
