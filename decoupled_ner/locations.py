@@ -1,9 +1,14 @@
-"""Where recipes lie (in the checkout, or inside an installed wheel) and where runs go."""
+"""Where recipes lie (in the checkout, or inside an installed wheel) and where runs go, one process
+at a time."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from decoupled_ner.types import InputError
 
@@ -56,3 +61,31 @@ def dataset_recipe(dataset: str, *, small: bool = False) -> Path:
 def runs_folder() -> Path:
     """``$DECOUPLED_NER_RUNS``, else ``runs`` in the working directory."""
     return Path(os.environ.get("DECOUPLED_NER_RUNS", "runs"))
+
+
+@contextmanager
+def locked(folder: Path, lock: Path, *, wait: bool = True) -> Iterator[None]:
+    """Keeps every other process that locks ``folder`` out of it until the block is left.
+
+    Args:
+        lock: the file to lock; its folder is made.
+        wait: for the others to be done; else they are told of.
+
+    Raises:
+        InputError: another process is at work there, or files there can't be written or locked.
+    """
+    held = FileLock(lock)
+    try:
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        held.acquire(timeout=-1 if wait else 0)
+    except Timeout:
+        raise InputError(
+            f"{folder}: another process is at work there; wait for it or stop it first"
+        ) from None
+    except (OSError, NotImplementedError) as error:  # the latter where files can't be locked
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{folder}: can't be written ({reason})") from error
+    try:
+        yield
+    finally:
+        held.release()

@@ -12,8 +12,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
-
 from decoupled_ner.checksums import sha256_of
 from decoupled_ner.gazetteer.entries import Entry
 from decoupled_ner.gazetteer.gazetteer import Gazetteer
@@ -22,6 +20,7 @@ from decoupled_ner.gazetteer.parquet import PARQUET, write_parquet
 from decoupled_ner.gazetteer.places import PlaceSuffixes
 from decoupled_ner.gazetteer.readers import Row, fail, read_rows
 from decoupled_ner.gazetteer.sources import PLACE, Plan, Source, load_sources, locate
+from decoupled_ner.locations import locked
 from decoupled_ner.types import InputError
 
 MANIFEST = "build.json"
@@ -201,13 +200,13 @@ def changing(directory: Path) -> Iterator[None]:
     Raises:
         InputError: the folder can't be made or written, now or by what is done meanwhile.
     """
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        with FileLock(directory / ".lock"):
+    with locked(directory, directory / ".lock"):
+        try:
             yield
-    except (OSError, NotImplementedError) as error:  # the latter where files can't be locked
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(f"{directory}: can't be written ({reason})") from error
+        except OSError as error:
+            raise InputError(
+                f"{directory}: can't be written ({error.strerror or error})"
+            ) from error
 
 
 def _content(gazetteer: Gazetteer) -> dict[str, Any]:

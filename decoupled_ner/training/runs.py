@@ -17,11 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from filelock import FileLock, Timeout
 from pytorch_lightning.utilities import rank_zero_only
 
 from decoupled_ner.data.catalog import DATASETS
-from decoupled_ner.locations import runs_folder
+from decoupled_ner.locations import locked, runs_folder
 from decoupled_ner.types import InputError
 
 _PACKAGE = Path(__file__).parents[1]
@@ -85,29 +84,15 @@ def only_process(folder: Path) -> Iterator[None]:
     the first process does so for all.
 
     Raises:
-        InputError: another process is at work there.
+        InputError: another process is at work there, or nothing can be written.
     """
     if rank_zero_only.rank:  # type: ignore[attr-defined]
         yield
         return
     folder = folder.resolve()
-    lock = FileLock(folder.with_name(f".{folder.name}.lock"))  # the folder may be moved aside
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise InputError(
-            f"{folder}: another process is at work there; wait for it or stop it first"
-        ) from None
-    except (OSError, NotImplementedError) as error:  # the latter where files can't be locked
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(
-            f"{folder}: can't be written ({reason}); DECOUPLED_NER_RUNS names another place"
-        ) from error
-    try:
+    lock = folder.with_name(f".{folder.name}.lock")  # beside it, since it may be moved aside
+    with locked(folder, lock, wait=False):
         yield
-    finally:
-        lock.release()
 
 
 def environment() -> dict[str, Any]:

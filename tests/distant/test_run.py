@@ -249,7 +249,7 @@ def test_another_run_in_the_folder(tmp_path: Path) -> None:
     (out / "manifest.json").unlink()
     with pytest.raises(InputError, match="holds shards without a manifest"):
         label(out, [text])
-    with pytest.raises(InputError, match="can't be made a folder"):
+    with pytest.raises(InputError, match="can't be written"):
         label(text, [text])
 
 

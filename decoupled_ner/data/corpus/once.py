@@ -9,9 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
-
-from decoupled_ner.locations import runs_folder
+from decoupled_ner.locations import locked, runs_folder
 
 #: Called with how much is done, how much there is to do, and what is going on.
 Progress = Callable[[int, int, str], None]
@@ -29,8 +27,7 @@ def made_once(kind: str, inputs: dict[str, Any], make: Callable[[Path], None]) -
     content = json.dumps(inputs, sort_keys=True, ensure_ascii=False)
     key = hashlib.sha256(content.encode()).hexdigest()[:16]
     folder = runs_folder() / kind / key
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder.with_name(f".{key}.lock")):
+    with locked(folder, folder.with_name(f".{key}.lock")):
         if not folder.is_dir():
             fresh = folder.with_name(f".{key}.new")
             shutil.rmtree(fresh, ignore_errors=True)

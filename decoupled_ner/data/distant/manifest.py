@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-
-from filelock import FileLock
 
 from decoupled_ner.types import InputError
 
@@ -65,29 +62,6 @@ def is_whole(folder: Path, manifest: Mapping[str, Any]) -> bool:
     return bool(manifest["complete"]) and all(
         (folder / shard["name"]).is_file() for shard in manifest["shards"]
     )
-
-
-@contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """Makes a folder and keeps others from working in it meanwhile: they wait.
-
-    Raises:
-        InputError: it can't be made, written or locked.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{folder}: can't be made a folder ({error.strerror})") from error
-    lock = FileLock(folder / ".lock")
-    try:
-        lock.acquire()
-    except (OSError, NotImplementedError) as error:  # the latter where files can't be locked
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(f"{folder}: can't be written ({reason})") from error
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:

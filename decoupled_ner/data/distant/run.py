@@ -13,12 +13,13 @@ from decoupled_ner.checksums import sha256_of
 from decoupled_ner.data.distant.caps import Thin, plan_thinning
 from decoupled_ner.data.distant.engines import Engine, check, run
 from decoupled_ner.data.distant.labeller import Labeller
-from decoupled_ner.data.distant.manifest import alone, is_whole, take_up, write_manifest
+from decoupled_ner.data.distant.manifest import is_whole, take_up, write_manifest
 from decoupled_ner.data.distant.settings import DistantSettings
 from decoupled_ner.data.distant.shards import Counts, read_counts
 from decoupled_ner.data.distant.texts import TextFile, text_files
 from decoupled_ner.data.distant.work import FinishShard, MatchBlock, MissingBlocks
 from decoupled_ner.gazetteer import Gazetteer, load_gazetteer
+from decoupled_ner.locations import locked
 
 #: Called with how much is done, how much there is to do, and what is going on.
 Progress = Callable[[int, int, str], None]
@@ -76,7 +77,7 @@ def label_texts(
             progress(0, 1, "compiling the gazetteer")
         labeller = Labeller.build(gazetteer, settings)
         work = _Run(files, labeller, output, settings, engine, processes, progress)
-        with alone(output):
+        with locked(output, output / ".lock"):
             manifest = take_up(output, identity)  # another call may have done it meanwhile
             if not is_whole(output, manifest):
                 manifest = _finished(work, manifest)
