@@ -39,6 +39,9 @@ MISMATCH = "offsets and text disagree"
 
 BYTE_ORDER_MARK = "\ufeff"
 
+#: What is read of a folder or archive, by how the names end.
+BRAT_FILES = (".ann", ".txt")
+
 #: Characters in a sentence where no sentence mark comes earlier: what BERT reads at once.
 _LONGEST = 250
 #: Label, fragments and text, which may hold tabs. No text is so long that offsets need 16 digits.
@@ -105,6 +108,8 @@ def read_documents(path: Path) -> list[Document]:
     Raises:
         InputError: names file, line and what is wrong.
     """
+    if path.suffix == ".ann" and path.is_file():
+        raise InputError(f"{path}: name the folder that it lies in")
     files = _folder_files(path) if path.is_dir() else _archive_files(path)
     names = sorted(name.removesuffix(".ann") for name in files if name.endswith(".ann"))
     if not names:
@@ -121,7 +126,7 @@ def read_documents(path: Path) -> list[Document]:
 
 
 def _folder_files(path: Path) -> dict[str, bytes]:
-    found = (file for file in path.rglob("*") if file.suffix in (".ann", ".txt"))
+    found = (file for file in path.rglob("*") if file.suffix in BRAT_FILES)
     return {file.relative_to(path).as_posix(): read_bytes(file) for file in found}
 
 
@@ -131,11 +136,12 @@ def _archive_files(path: Path) -> dict[str, bytes]:
     try:
         with tarfile.open(path, "r:*") as archive:
             for member in archive:
-                if member.isreg() and member.name.endswith((".ann", ".txt")):
+                if member.isreg() and member.name.endswith(BRAT_FILES):
                     content = archive.extractfile(member)
                     files[member.name] = content.read() if content else b""
     except (OSError, EOFError, tarfile.TarError, lzma.LZMAError, zlib.error) as error:
-        raise InputError(f"{path}: not a readable tar archive ({error})") from error
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path}: not a readable tar archive ({reason})") from error
     folders = {name.rpartition("/")[0] for name in files}
     shared = f"{folders.pop()}/" if len(folders) == 1 else ""
     return {name.removeprefix(shared): content for name, content in files.items()}

@@ -12,12 +12,13 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from decoupled_ner.checksums import sha256_of
-from decoupled_ner.data.brat import read_documents, sentences_of, split_documents
+from decoupled_ner.data.brat import BRAT_FILES, read_documents, sentences_of, split_documents
 from decoupled_ner.data.files import Parsed
-from decoupled_ner.data.formats import SPLITS, format_of, read_file, reader_of, split_of
+from decoupled_ner.data.formats import BRAT, SPLITS, format_of, read_file, reader_of, split_of
 from decoupled_ner.data.locate import locate
 from decoupled_ner.data.rows import CATALOG, Row, as_it_is
 from decoupled_ner.labels import LabelSet
@@ -31,7 +32,7 @@ class Dataset:
     """Annotated sentences in splits.
 
     ``repairs``, ``dropped`` and ``noted`` say what reading had to change, as in `Parsed`;
-    ``checksums`` are the SHA-256 of the files by name.
+    ``checksums`` are the SHA-256 of the files and folders by name.
     """
 
     name: str
@@ -115,8 +116,8 @@ def _load_path(path: Path, format: str | None, name: str) -> Dataset:
 def _user_files(path: Path, format: str | None) -> dict[str, Path]:
     """The user's file for each split, or ``{"all": path}`` for documents to be split."""
     if path.is_file():
-        brat = (format or format_of(path)) == "brat"
-        return {split_of(path) or ("all" if brat else "test"): path}
+        documents = (format or format_of(path)) in BRAT
+        return {split_of(path) or ("all" if documents else "test"): path}
     files: dict[str, Path] = {}
     for file in sorted(path.iterdir()):
         split = split_of(file)
@@ -134,12 +135,16 @@ def _user_files(path: Path, format: str | None) -> dict[str, Path]:
 
 
 def _parse_all(files: Mapping[str, Path], format: str | None, name: str) -> dict[str, Parsed]:
+    for path in files.values():
+        if path.is_dir() and format not in (None, *BRAT):
+            raise InputError(f"{path}: a folder is read as {' or '.join(BRAT)}, not as {format}")
     if "all" in files:
         documents = split_documents(read_documents(files["all"]))
-        return {s: sentences_of(part, f"{name}/{s}") for s, part in documents.items() if part}
+        cut = partial(sentences_of, whole=format == "brat-whole")
+        return {s: cut(part, f"{name}/{s}") for s, part in documents.items() if part}
     parsed = {}
     for split, path in files.items():
-        format_here = "brat" if path.is_dir() else format
+        format_here = (format or "brat") if path.is_dir() else format
         parsed[split] = read_file(path, format_here, prefix=f"{name}/{split}")
         if not parsed[split].sentences:
             raise InputError(f"{path}: no sentences in the file")
@@ -160,7 +165,7 @@ def _dataset(name: str, parsed: Mapping[str, Parsed], files: Mapping[str, Path])
         sum(part.repairs for part in parsed.values()),
         dict(dropped),
         dict(noted),
-        {path.name: sha256_of(path) for path in files.values() if path.is_file()},
+        {path.name: sha256_of(path, *BRAT_FILES) for path in files.values()},
     )
 
 

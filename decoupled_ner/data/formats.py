@@ -17,6 +17,7 @@ from decoupled_ner.labels import SCHEMES
 from decoupled_ner.types import InputError
 
 __all__ = [
+    "BRAT",
     "FORMATS",
     "SPLITS",
     "Parsed",
@@ -54,6 +55,9 @@ FORMATS: Mapping[str, Reader] = {
     **{scheme.lower(): partial(read_conll, scheme=scheme) for scheme in SCHEMES},
     **{f"words-{s.lower()}": partial(read_conll, scheme=s, joiner=" ") for s in SCHEMES},
 }
+
+#: The formats of documents, which may lie in a folder.
+BRAT = ("brat", "brat-whole")
 
 _EXTENSIONS = {
     **dict.fromkeys((".jsonl", ".json"), "jsonl"),

@@ -39,6 +39,11 @@ def _data_settings(path: Path) -> dict[str, Any]:
     try:
         settings = yaml.safe_load(path.read_text(encoding="utf-8"))["data"]
         settings["candidates"]
+        count = settings.get("train_sentences")
+        if not (count is None or isinstance(count, int)):
+            raise InputError(f"{path}: train_sentences must be a number, not {count!r}")
+        if not isinstance(settings.get("fit_on", ""), str):
+            raise InputError(f"{path}: fit_on must be a split, not {settings['fit_on']!r}")
     except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError) as error:
         raise InputError(f"{path}: no data: candidates: in this recipe") from error
     return dict(settings)

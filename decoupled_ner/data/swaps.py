@@ -49,15 +49,18 @@ def swapped_mentions(
         sentences: the training sentences.
 
     Raises:
-        InputError: no such share, or the gazetteer knows no mention of any of these types.
+        InputError: no such share, a gazetteer without a share, or one that knows no mention of any
+            of these types.
     """
     if not 0 <= share <= 1:
         raise InputError(f"mention_swaps={share} must be in [0, 1]")
+    if gazetteer is not None and not share:
+        raise InputError("swap_gazetteer without mention_swaps does nothing: give a share, or none")
     found: dict[str, list[str]] = {label: [] for label in labels}
     if gazetteer is None:
         for entity in (entity for sentence in sentences for entity in sentence.entities):
             found[entity.label].append(entity.text)
-    elif share:
+    else:
         entries = typed_entries(load_columns(gazetteer))
         for label_id, label in enumerate(entries.labels):
             if label in found:

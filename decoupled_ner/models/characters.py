@@ -44,7 +44,7 @@ class CharacterCNN(nn.Module):
         self.output_size = filters
 
     def forward(self, characters: Tensor, types: Tensor) -> Tensor:
-        """Two (B, N, C) tensors of ids, 0 in the padding → (B, N, filters)."""
+        """Two (B, N, C) tensors of ids, 0 in the padding → (B, N, filters), 0 in the padding."""
         batch, units, length = characters.shape
         vectors = self.characters(characters)
         if self.types is not None:
@@ -52,4 +52,4 @@ class CharacterCNN(nn.Module):
         found = self.convolution(vectors.view(batch * units, length, -1).transpose(1, 2))
         padding = (characters == 0).view(batch * units, 1, length)
         maxima: Tensor = found.masked_fill(padding, torch.finfo(found.dtype).min).amax(2)
-        return maxima.view(batch, units, -1)
+        return maxima.masked_fill(padding.all(2), 0.0).view(batch, units, -1)

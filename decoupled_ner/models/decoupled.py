@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from transformers import PreTrainedConfig, PreTrainedModel
 
 from decoupled_ner.candidates.overlap import check_policy
-from decoupled_ner.models.encoder import encoder_from_config
+from decoupled_ner.models.encoder import check_length, encoder_from_config
 from decoupled_ner.models.proposer import ProposerConfig, ProposerModel
 from decoupled_ner.types import InputError
 
@@ -105,12 +105,7 @@ class DecoupledModel(PreTrainedModel):
     def __init__(self, config: DecoupledConfig) -> None:
         super().__init__(config)
         _check(config)
-        longest = max(config.max_mention_tokens, config.max_context_tokens)
-        positions = config.encoder.get("max_position_embeddings", longest)
-        if "roberta" in config.encoder["model_type"]:
-            positions -= 2  # it counts its positions from 2
-        if longest > positions:
-            raise InputError(f"the encoder reads {positions} tokens at most, not {longest}")
+        check_length(config.encoder, max(config.max_mention_tokens, config.max_context_tokens))
         self.mention_encoder = encoder_from_config(config.encoder)
         self.context_encoder = (
             None if config.share_encoders else encoder_from_config(config.encoder)

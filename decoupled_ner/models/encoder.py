@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from tokenizers import Tokenizer
 from transformers import (
@@ -30,6 +31,16 @@ _Model = TypeVar("_Model", bound=PreTrainedModel)
 BUNDLED = ("zh-small",)
 #: Encoders at most this wide take the ``-small`` recipes.
 SMALL_HIDDEN_SIZE = 512
+
+#: What transformers raises for a folder that is no encoder, or a damaged one.
+LOADING_ERRORS = (
+    OSError,
+    ValueError,
+    KeyError,
+    RuntimeError,
+    SafetensorError,
+    StrictDataclassError,
+)
 
 #: What architectures call the dropout of their layers: BERT's kin, DistilBERT, ModernBERT.
 _DROPOUTS = (
@@ -136,11 +147,22 @@ def encoder_from_config(config: dict[str, Any] | PreTrainedConfig) -> PreTrained
     return model
 
 
+def check_length(encoder: Mapping[str, Any], tokens: int) -> None:
+    """Raise an `InputError` where an encoder of this configuration can't read so many tokens at
+    once, special ones included."""
+    positions = encoder.get("max_position_embeddings", tokens)
+    if "roberta" in encoder["model_type"]:
+        positions -= 2  # it counts its positions from 2
+    if tokens > positions:
+        raise InputError(f"the encoder reads {positions} tokens at most, not {tokens}")
+
+
 def load_tokenizer(name_or_path: str) -> PreTrainedTokenizerBase:
     """The encoder's fast tokenizer.
 
     Raises:
-        InputError: it can't be found, has no fast version, or lacks the mask, start or end token.
+        InputError: it can't be found, has no fast version or no vocabulary, or lacks the mask,
+            start or end token.
     """
     with _hub_errors(name_or_path):
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
@@ -148,6 +170,8 @@ def load_tokenizer(name_or_path: str) -> PreTrainedTokenizerBase:
         )
     if not hasattr(tokenizer, "backend_tokenizer"):
         raise InputError(f"{name_or_path}: needs a fast tokenizer (a tokenizer.json or vocab.txt)")
+    if len(tokenizer) <= len(set(tokenizer.all_special_ids)):  # what transformers makes of no files
+        raise InputError(f"{name_or_path}: has no vocabulary (a tokenizer.json or vocab.txt)")
     for token in ("cls_token", "sep_token", "mask_token", "pad_token"):
         if getattr(tokenizer, token) is None:
             raise InputError(
@@ -185,7 +209,7 @@ def _hub_errors(name_or_path: str) -> Iterator[None]:
     try:
         with quiet_transformers():
             yield
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+    except LOADING_ERRORS as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise InputError(
             f"{name_or_path!r} can't be loaded: give a directory, a hub id that is"

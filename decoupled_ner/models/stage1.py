@@ -13,13 +13,17 @@ import copy
 from typing import Any, NamedTuple
 
 import torch
-from safetensors import SafetensorError
 from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import AutoModelForMaskedLM, PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutput
 
-from decoupled_ner.models.encoder import load_encoder_config, quiet_transformers, resolve_encoder
+from decoupled_ner.models.encoder import (
+    LOADING_ERRORS,
+    load_encoder_config,
+    quiet_transformers,
+    resolve_encoder,
+)
 from decoupled_ner.types import InputError
 
 
@@ -43,7 +47,7 @@ def load_masked_lm(name_or_path: str) -> tuple[PreTrainedModel, bool]:
             missing = [key for key in report["missing_keys"] if _of_encoder(key, model)]
             if missing:
                 raise ValueError(f"{len(missing)} weights are missing, e.g. {missing[0]}")
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+    except LOADING_ERRORS as error:
         reason = str(error).strip().splitlines()[0]
         raise InputError(
             f"{name_or_path!r} can't be loaded as a masked language model ({reason})"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import yaml
 from decoupled_ner.checksums import sha256_of
 from decoupled_ner.data.catalog import load_dataset
 from decoupled_ner.data.distant.texts import text_files
+from decoupled_ner.data.files import decode_text, read_bytes
 from decoupled_ner.gazetteer.sources import load_sources, locate
 
 _DATASET_OPTION = "--data.exclude_mentions_of"
@@ -61,8 +61,10 @@ def dataset_inputs(dataset: str) -> dict[str, str]:
 
 
 def recipe_inputs(recipe: Path) -> dict[str, str]:
-    """Of a recipe."""
-    return {f"recipe {recipe.name}": sha256_of(recipe)}
+    """Of a recipe, and of the files and folders that it names."""
+    named = setting_inputs(decode_text(read_bytes(recipe), recipe))
+    own = {f"recipe {recipe.name}": sha256_of(recipe)}
+    return own | {f"recipe {recipe.name}: {path}": sha for path, sha in named.items()}
 
 
 def has_proposer(recipe: Path) -> bool:
@@ -112,13 +114,9 @@ def _named(value: Any) -> dict[str, str]:
     if not isinstance(value, str) or not value:
         return {}
     path = Path(value)
-    if path.is_file():
-        return {value: sha256_of(path)}
-    if "/" not in value or not path.is_dir():  # a data set's name may be a folder's here as well
-        return {}
-    files = sorted(file for file in path.rglob("[!.]*") if file.is_file())  # no locks
-    content = "".join(f"{file.relative_to(path)} {sha256_of(file)}\n" for file in files)
-    return {value: hashlib.sha256(content.encode()).hexdigest()}
+    # A data set's name may be a folder's here as well.
+    there = path.is_file() or ("/" in value and path.is_dir())
+    return {value: sha256_of(path)} if there else {}
 
 
 def encoder_inputs(encoder: Path) -> dict[str, str]:

@@ -223,8 +223,9 @@ def _read(path: Path) -> dict[str, Any]:
         **recipe,
     }
     for key in ("dataset", "sources", "recipe"):
-        if not isinstance(settings.get(key) or "", str):
-            raise InputError(f"{path}: {key} must be a string, not {settings[key]!r}")
+        given = settings.get(key)
+        if not (isinstance(given, str) and given) and not (key == "recipe" and given is None):
+            raise InputError(f"{path}: {key} must be a name, not {given!r}")
     for key in ("text", *_OPTIONS):
         value = settings.get(key)
         if key in _OPTIONAL and value is None:

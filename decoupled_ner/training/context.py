@@ -19,8 +19,8 @@ from decoupled_ner.data.masking import ContextBatch, ContextEncoder, RegionChoos
 from decoupled_ner.labels import LabelSet
 from decoupled_ner.models.stage1 import ContextModel
 from decoupled_ner.training.batches import StreamBatches
-from decoupled_ner.training.datamodule import TrainingData, evaluation_loader
-from decoupled_ner.training.stage1 import StageOneTraining
+from decoupled_ner.training.datamodule import evaluation_loader
+from decoupled_ner.training.stage1 import StageOneData, StageOneTraining
 from decoupled_ner.types import InputError, NoisySentence
 
 _EVALUATION_SENTENCES = 128
@@ -29,7 +29,7 @@ _EVALUATION_SENTENCES = 128
 Read = Callable[[int, int], Sequence[NoisySentence]]
 
 
-class ContextData(TrainingData):
+class ContextData(StageOneData):
     """Distantly supervised sentences, each with one region masked that every epoch picks anew.
 
     Args:
@@ -41,7 +41,7 @@ class ContextData(TrainingData):
         held_out: share of the sentences, chosen by their hash, that is never trained on.
         validation_sentences: how many of those validate at most.
         max_tokens: special tokens included; a longer sentence becomes a window around the region.
-        batch_size, num_workers, seed: as in :class:`TrainingData`.
+        batch_size, num_workers, seed: as in :class:`.TrainingData`.
 
     Raises:
         InputError: the folder is missing, unfinished or without a label, or a setting is wrong.
@@ -74,7 +74,7 @@ class ContextData(TrainingData):
         ):
             if value is not None and value < least:
                 raise InputError(f"{name}={value} must be at least {least}")
-        self.distant, self.held_out = distant, held_out
+        self.distant, self.held_out, self.max_tokens = distant, held_out, max_tokens
         self.manifest = read_manifest(Path(distant))
         self.label_set = LabelSet.of(self.manifest["entities"])
         if not self.label_set.types:

@@ -30,6 +30,7 @@ def write_curves(folder: Path) -> Path | None:
 
 
 def _logged(folder: Path) -> Iterator[dict[str, str]]:
-    for path in sorted(folder.glob("logs/part-*/metrics.csv")):
+    parts = folder.glob("logs/part-*/metrics.csv")
+    for path in sorted(parts, key=lambda path: int(path.parent.name.rpartition("-")[2])):
         with path.open(encoding="utf-8", newline="") as file:
             yield from csv.DictReader(file)

@@ -146,13 +146,11 @@ class UnifiedData(SentenceData):
     def _check_budget(self) -> None:
         """Raise an `InputError` if a generator was trained on more of this data set than the model
         will be: its candidates would bring in what that is not to know. The files tell the set,
-        which may have several names (``weibo:nom``); documents have no checksums."""
+        which may have several names (``weibo:nom``)."""
         own = self.trained_on
         for generator in self.candidates.leaves():
             seen = generator.trained_on or {}
-            same = seen.get("checksums") == own["checksums"] and (
-                own["checksums"] or seen["dataset"] == own["dataset"]
-            )
+            same = seen.get("checksums") == own["checksums"]
             if same and (count := seen["sentences"]) > own["sentences"]:
                 raise InputError(
                     f"the {generator.name} among the candidates was trained on {count} sentences of"

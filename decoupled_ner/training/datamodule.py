@@ -68,14 +68,19 @@ class TrainingData(pl.LightningDataModule, ABC):
         that a run is resumed, and start the epoch anew."""
         trainer = self.trainer
         assert trainer is not None and trainer.max_epochs is not None
-        if trainer.max_steps >= 0:
+        if trainer.max_epochs < 0:
+            if trainer.max_steps < 0:
+                raise InputError(
+                    "the learning rate falls until the end: give --trainer.max_epochs or .max_steps"
+                )
             return trainer.max_steps
         batches, limit = (
             math.ceil(self.items_per_epoch() / self.batch_size),
             trainer.limit_train_batches,
         )
         batches = min(batches, limit) if isinstance(limit, int) else int(batches * limit)
-        return math.ceil(batches / trainer.accumulate_grad_batches) * trainer.max_epochs
+        steps = math.ceil(batches / trainer.accumulate_grad_batches) * trainer.max_epochs
+        return steps if trainer.max_steps < 0 else min(steps, trainer.max_steps)
 
     def train_dataloader(self) -> DataLoader[Any]:
         trainer = self.trainer

@@ -14,7 +14,7 @@ from torchmetrics import SumMetric
 
 from decoupled_ner.data.corpus import MaskedBlocks
 from decoupled_ner.data.corpus.masks import IGNORED
-from decoupled_ner.models.encoder import load_tokenizer
+from decoupled_ner.models.encoder import check_length, load_tokenizer
 from decoupled_ner.models.masked_lm import (
     EncoderSize,
     new_masked_lm,
@@ -42,7 +42,7 @@ class MaskedLMTraining(BaseTraining):
         layers, hidden_size, heads: of a new encoder, which needs them. ``layers`` beside
             ``encoder`` makes that one deeper by repeating its layers.
         feed_forward: width, of a new encoder; four times ``hidden_size`` unless given.
-        max_positions, dropout: of a new encoder.
+        max_positions, dropout: of a new encoder; 512 and 0 unless given.
         lr, weight_decay, seed: as in :class:`BaseTraining`.
         warmup_steps: in which the rate rises; then it stays until the decay.
         decay_share: of the run, at its end, in which the rate falls to 0.
@@ -66,8 +66,8 @@ class MaskedLMTraining(BaseTraining):
         hidden_size: int | None = None,
         heads: int | None = None,
         feed_forward: int | None = None,
-        max_positions: int = 512,
-        dropout: float = 0.0,
+        max_positions: int | None = None,
+        dropout: float | None = None,
         lr: float = 1e-3,
         weight_decay: float = 0.05,
         warmup_steps: int = 500,
@@ -89,14 +89,20 @@ class MaskedLMTraining(BaseTraining):
         pl.seed_everything(seed, workers=True, verbose=False)
         self.is_new = encoder is None
         if encoder is not None:
-            if hidden_size or heads:
-                raise InputError(f"{encoder} has its own size: leave out hidden_size and heads")
+            own = [hidden_size, heads, feed_forward, max_positions, dropout]
+            if any(size is not None for size in own):
+                raise InputError(
+                    f"{encoder} has its own size: leave out hidden_size, heads, feed_forward,"
+                    " max_positions and dropout"
+                )
             self.masked_lm, self.had_head = load_masked_lm(encoder)
             if layers is not None:
                 stack_layers(self.masked_lm, layers)
         elif layers and hidden_size and heads:
             width = feed_forward or 4 * hidden_size
-            size = EncoderSize(layers, hidden_size, heads, width, max_positions, dropout)
+            size = EncoderSize(
+                layers, hidden_size, heads, width, max_positions or 512, dropout or 0.0
+            )
             self.masked_lm, self.had_head = new_masked_lm(size, self.tokenizer), True
         else:
             raise InputError("a new encoder needs --model.layers, .hidden_size and .heads")
@@ -117,11 +123,7 @@ class MaskedLMTraining(BaseTraining):
         return self.schedule.rate
 
     def setup(self, stage: str) -> None:
-        positions = int(self.masked_lm.config.max_position_embeddings)
-        if self.data.block_length > positions:
-            raise InputError(
-                f"block_length={self.data.block_length}: the encoder reads {positions} tokens"
-            )
+        check_length(self.masked_lm.config.to_dict(), self.data.block_length)
         if self.is_new and stage == "fit":  # a run that is resumed loads its weights after this
             counts = self.data.corpus.train.counts(len(self.tokenizer))
             predict_frequencies(self.masked_lm, self.tokenizer, torch.from_numpy(counts))

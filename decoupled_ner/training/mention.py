@@ -31,8 +31,8 @@ from decoupled_ner.gazetteer import Columns, load_columns
 from decoupled_ner.models.encoder import load_tokenizer
 from decoupled_ner.models.stage1 import MentionModel
 from decoupled_ner.training.batches import StreamBatches
-from decoupled_ner.training.datamodule import TrainingData, evaluation_loader
-from decoupled_ner.training.stage1 import StageOneTraining
+from decoupled_ner.training.datamodule import evaluation_loader
+from decoupled_ner.training.stage1 import StageOneData, StageOneTraining
 from decoupled_ner.types import InputError
 
 _EVALUATION_ITEMS = 512
@@ -46,7 +46,7 @@ class MentionBatch(NamedTuple):
     labels: Tensor
 
 
-class MentionData(TrainingData):
+class MentionData(StageOneData):
     """The entries of a gazetteer with their most probable types, and common words as ``O``.
 
     An epoch draws from type t a number of entries in proportion to ``n_t ** (1 / temperature)``,
@@ -68,7 +68,7 @@ class MentionData(TrainingData):
         entries_per_epoch: at most so many; None for as many as there are.
         held_out: share of the entries, chosen by their hash, that only validate.
         max_tokens: special tokens included; longer mentions keep their two ends.
-        batch_size, num_workers, seed: as in :class:`TrainingData`.
+        batch_size, num_workers, seed: as in :class:`.TrainingData`.
 
     Raises:
         InputError: the gazetteer has no types or no common words, no entry is sure enough, or a

@@ -23,7 +23,7 @@ from decoupled_ner.types import InputError
 
 #: In place of an encoder's name where there is none to go on from.
 SCRATCH = "scratch"
-_OWN_SIZES = ("layers", "hidden_size", "heads")
+_OWN_SIZES = ("layers", "hidden_size", "heads", "feed_forward", "max_positions", "dropout")
 
 
 class EncoderCLI(TrainingCLI):

@@ -9,7 +9,8 @@ from decoupled_ner.types import InputError
 
 @dataclass
 class StableDecay:
-    """The share of the peak rate at each step: up in a line, then 1, then down to 0 in a line.
+    """The share of the peak rate at each step: up in a line, then 1, then down to 0 in a line,
+    from wherever it is when the decay begins.
 
     While it is stable, a run can go on for as long as one likes; any state of it can be finished by
     a decay (Hu et al. 2024, MiniCPM, section 4).
@@ -52,8 +53,12 @@ class StableDecay:
 
     def rate(self, step: int) -> float:
         """In [0, 1]."""
-        if self.end is not None and self.decay_from is not None and step >= self.decay_from:
-            return max(0.0, (self.end - step) / self.decay_steps)
+        if self.decay_from is None or step < self.decay_from:
+            return self._rising(step)
+        left = self.decay_from + self.decay_steps - step
+        return self._rising(self.decay_from) * max(0.0, left / self.decay_steps)
+
+    def _rising(self, step: int) -> float:
         return min(1.0, (step + 1) / (self.warmup + 1))
 
     def state_dict(self) -> dict[str, int]:

@@ -14,7 +14,7 @@ from torchmetrics import Metric
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from decoupled_ner.metrics import Counts, scores
-from decoupled_ner.models.encoder import load_tokenizer, quiet_transformers
+from decoupled_ner.models.encoder import check_length, load_tokenizer, quiet_transformers
 from decoupled_ner.models.stage1 import (
     ContextModel,
     MentionModel,
@@ -22,7 +22,15 @@ from decoupled_ner.models.stage1 import (
     noisy_cross_entropy,
 )
 from decoupled_ner.training.base import BaseTraining
+from decoupled_ner.training.datamodule import TrainingData
 from decoupled_ner.types import InputError
+
+
+class StageOneData(TrainingData, ABC):
+    """What either stage trains on. ``max_tokens``, special ones included, are the most that one of
+    its items has."""
+
+    max_tokens: int
 
 
 class StageOneTraining(BaseTraining, ABC):
@@ -69,6 +77,10 @@ class StageOneTraining(BaseTraining, ABC):
         masked_lm, self.had_head = load_masked_lm(encoder)
         masked_lm.train()  # a loaded model has its dropout switched off
         return masked_lm
+
+    def _make(self, data: TrainingData) -> None:
+        assert isinstance(data, StageOneData)
+        check_length(self.model.masked_lm.config.to_dict(), data.max_tokens)
 
     def type_loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Summed over the items, under the options for noisy labels."""

@@ -145,6 +145,16 @@ def test_malformed_annotation_names_file_line_and_reason(
     assert message in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "message"), [("a.ann", "name the folder that it lies in"), ("a.tar", "not a readable")]
+)
+def test_what_is_no_archive_is_one_line(tmp_path: Path, name: str, message: str) -> None:
+    (tmp_path / name).write_bytes(b"T1\tTest 0 1\tx\n" * 99)
+    with pytest.raises(InputError, match=message) as error:
+        read_file(tmp_path / name)
+    assert "\n" not in str(error.value)
+
+
 def test_a_byte_order_mark_hides_no_annotation(tmp_path: Path) -> None:
     plain = read_brat(write(tmp_path / "plain"), prefix="p")
     assert read_brat(write(tmp_path / "ann", ann=f"\ufeff{ANN}"), prefix="p") == plain

@@ -195,6 +195,29 @@ def test_brat_folders_with_and_without_splits(tmp_path: Path) -> None:
     assert {s.id.split("/")[0] for part in whole.splits.values() for s in part} == {"test"}
 
 
+@pytest.mark.parametrize("folders", [("train", "test"), ("",)])
+def test_documents_stay_whole_on_request(tmp_path: Path, folders: tuple[str, ...]) -> None:
+    for folder in folders:
+        (tmp_path / folder).mkdir(exist_ok=True)
+        (tmp_path / folder / "a.txt").write_text("他来了。他在北京。", encoding="utf-8")
+        (tmp_path / folder / "a.ann").write_text("T1\tGPE 6 8\t北京\n", encoding="utf-8")
+    for name, each in (("", 2), ("?format=brat", 2), ("?format=brat-whole", 1)):
+        splits = load_dataset(f"{tmp_path}{name}").splits
+        assert sum(map(len, splits.values())) == each * len(folders)
+    with pytest.raises(InputError, match="is read as brat or brat-whole, not as jsonl"):
+        load_dataset(f"{tmp_path}?format=jsonl")
+
+
+def test_a_folders_checksum_is_that_of_what_is_read_there(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("他在北京。", encoding="utf-8")
+    (tmp_path / "a.ann").write_text("T1\tGPE 2 4\t北京\n", encoding="utf-8")
+    before = load_dataset(str(tmp_path)).checksums
+    (tmp_path / "notes.md").write_text("x")
+    assert load_dataset(str(tmp_path)).checksums == before != {}
+    (tmp_path / "a.ann").write_text("T1\tLOC 2 4\t北京\n", encoding="utf-8")
+    assert load_dataset(str(tmp_path)).checksums != before
+
+
 def test_unusable_folders(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no file with train, dev or test in its name"):
         load_dataset(str(tmp_path))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -101,6 +102,19 @@ def test_a_run_that_was_stopped_gives_the_same(
     finished: list[str] = []
     train_embeddings([text], stopped, SETTINGS, progress=lambda w, d, t: finished.append(w))
     assert not finished
+    (stopped / "words.bin").unlink()
+    train_embeddings([text], stopped, SETTINGS)
+    assert (whole / "words.bin").read_bytes() == (stopped / "words.bin").read_bytes()
+
+
+def test_two_runs_in_one_folder_wait_for_each_other(text: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    train_embeddings([text], tmp_path / "alone", SETTINGS)
+    with ThreadPoolExecutor(4) as pool:
+        runs = [pool.submit(train_embeddings, [text], out, SETTINGS) for _ in range(4)]
+    assert all(run.result() == runs[0].result() for run in runs)
+    for name in ("characters.bin", "lexicon.tsv"):
+        assert (tmp_path / "alone" / name).read_bytes() == (out / name).read_bytes(), name
 
 
 def test_neighbours_in_text_are_neighbours_in_space(tmp_path: Path) -> None:

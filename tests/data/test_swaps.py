@@ -82,3 +82,5 @@ def test_what_cannot_be_swapped_is_told(folder: Path, tiny_encoder: str):
     (folder / "names.jsonl").write_text('{"mention": "菊花", "type": "FLOWER"}\n', encoding="utf-8")
     with pytest.raises(InputError, match="has no mention of"):
         batches(folder, tiny_encoder, mention_swaps=0.5, swap_gazetteer=str(folder / "names.jsonl"))
+    with pytest.raises(InputError, match="swap_gazetteer without mention_swaps"):
+        batches(folder, tiny_encoder, swap_gazetteer=str(folder / "names.jsonl"))

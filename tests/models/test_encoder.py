@@ -32,6 +32,7 @@ from decoupled_ner.models.encoder import (
     load_tokenizer,
     plain_tokenizer,
 )
+from decoupled_ner.models.stage1 import load_masked_lm
 from decoupled_ner.types import InputError
 
 SIZES = {
@@ -113,6 +114,22 @@ def test_hub_id_is_read_from_the_hub_layout(tiny_encoder: str, tmp_path: Path):
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
     )
     assert done.stdout.split() == ["32", "[MASK]"]
+
+
+def test_a_folder_without_a_vocabulary_is_told(tmp_path: Path):
+    """transformers makes a tokenizer of its own there, for which everything is unknown."""
+    BertConfig(**SIZES).save_pretrained(tmp_path)
+    (tmp_path / "tokenizer_config.json").write_text('{"tokenizer_class": "BertTokenizer"}')
+    with pytest.raises(InputError, match="has no vocabulary"):
+        load_tokenizer(str(tmp_path))
+
+
+def test_a_wrong_configuration_is_one_line(tmp_path: Path):
+    (tmp_path / "config.json").write_text('{"model_type": "bert", "hidden_size": "x"}')
+    for load in (load_encoder_config, load_encoder, load_masked_lm):
+        with pytest.raises(InputError, match="can't be loaded") as caught:
+            load(str(tmp_path))
+        assert "\n" not in str(caught.value)
 
 
 def test_an_encoder_that_is_not_there_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -43,6 +43,7 @@ COMPOSITIONS: dict[str, dict[str, Any]] = {
         "recurrent": "bilstm",
         "sum_directions": True,
     },
+    "bert-cnn-crf": {"encoder": True, "character_dim": 8, "head": "crf", "dropout": 0.5},
     "softlexicon": {
         **CHARACTERS,
         "units": "character",
@@ -161,6 +162,7 @@ def test_every_trainable_parameter_gets_a_gradient(
     model.train().loss(batch).total.backward()
     for name, parameter in model.named_parameters():
         assert (parameter.grad is not None) == parameter.requires_grad, name
+        assert parameter.grad is None or parameter.grad.isfinite().all(), name
 
 
 @pytest.mark.parametrize("recipe", ["bert-crf", "bilstm-cnn", "softlexicon-bert"], indirect=True)

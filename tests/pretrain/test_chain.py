@@ -144,8 +144,10 @@ def run(arguments: list[str]) -> None:
     [
         ("text: [a]", "needs dataset, text and sources"),
         ("{dataset: demo, text: a, sources: sources}", "text must be a list of strings"),
-        ("{dataset: 3, text: [a], sources: sources}", "dataset must be a string, not 3"),
-        ("{dataset: demo, text: [a], sources: [b]}", "sources must be a string"),
+        ("{dataset: 3, text: [a], sources: sources}", "dataset must be a name, not 3"),
+        ("{dataset: demo, text: [a], sources: [b]}", "sources must be a name"),
+        ("{dataset: , text: [a], sources: sources}", "dataset must be a name, not None"),
+        ("{dataset: demo, text: [a], sources: ''}", "sources must be a name, not ''"),
         ("{dataset: demo, text: [$NO_SUCH_VARIABLE/a], sources: sources}", "set that variable"),
         ("{dataset: demo, text: [/no/such/file], sources: sources}", "no file /no/such/file"),
         ("{dataset: demo, text: [], sources: sources, steps: []}", "needs dataset"),
@@ -285,8 +287,18 @@ def test_every_file_that_a_step_reads_is_an_input(recipe: Path, masked_lm: str):
     (folder / "lists" / "a.txt").write_text("天气\n")
     more = f"unify: [--data.swap_gazetteer={folder}/lists, '--data.extra.files=[{folder}/set]']"
     recipe.write_text(recipe.read_text().replace("unify: *short", more))
+    with (folder / "unify.yaml").open("a") as unify:  # a recipe that names a file
+        unify.write(f"  negative_nouns: {{init_args: {{paths: [{folder}/own.txt]}}}}\n")
+    (folder / "own.txt").write_text("北京\n")
+    (folder / "documents").mkdir()
+    (folder / "documents" / "a.txt").write_text("他在北京。")
+    (folder / "documents" / "a.ann").write_text("T1\tGPE 2 4\t北京\n")
+    content = recipe.read_text().replace(f"dataset: {folder}/set", f"dataset: {folder}/documents")
+    recipe.write_text(content)
     before = inputs()
     for file, name in (
+        ("own.txt", "unify"),
+        ("documents/a.ann", "unify"),
         ("lists/a.txt", "unify"),
         ("text.txt", "encoder"),
         ("other/text.txt", "encoder"),

@@ -30,6 +30,16 @@ def test_a_run_is_open_until_it_is_finished_by_hand():
     assert resumed.end == 400
 
 
+@pytest.mark.parametrize("steps", [20, None])
+def test_a_decay_that_begins_in_the_warm_up_goes_down_from_there(steps: int | None):
+    schedule = StableDecay(warmup=99, decay_share=0.2, steps=steps)
+    if steps is None:
+        schedule.begin(16)
+    rates = [schedule.rate(step) for step in range(21)]
+    assert rates[:17] == pytest.approx([(step + 1) / 100 for step in range(17)])
+    assert rates[17:] == pytest.approx([0.17 * left for left in (0.75, 0.5, 0.25, 0)])
+
+
 @pytest.mark.parametrize(("warmup", "share"), [(-1, 0.1), (0, 0.0), (0, 1.0)])
 def test_wrong_settings(warmup: int, share: float):
     with pytest.raises(InputError, match="decay_share"):

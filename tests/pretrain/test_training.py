@@ -146,6 +146,15 @@ def test_settings_that_are_wrong(masked_lm: str):
             MentionTraining(masked_lm, ["O", "PER"], **settings)
 
 
+def test_items_that_the_encoder_cant_read_are_told(gazetteer: str, distant: str, masked_lm: str):
+    for data, kind in (
+        (MentionData(masked_lm, gazetteer, max_tokens=99_999), MentionTraining),
+        (ContextData(masked_lm, distant, max_tokens=99_999), ContextTraining),
+    ):
+        with pytest.raises(InputError, match=r"the encoder reads .* tokens at most, not 99999"):
+            kind(masked_lm, data.labels).build(data)
+
+
 def test_type_f1_by_hand():
     metric = TypeF1(["O", "PER", "GPE"])
     predicted, gold = torch.tensor([0, 1, 1, 2, 0, 1]), torch.tensor([0, 1, 2, 2, 1, 0])

@@ -6,6 +6,7 @@ import random
 from collections.abc import Sequence
 
 import pytest
+import pytorch_lightning as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,6 +16,7 @@ from decoupled_ner.training.batches import (
     bucketed_batches,
     even_parts,
 )
+from decoupled_ner.training.datamodule import TrainingData
 from decoupled_ner.types import InputError
 
 
@@ -52,6 +54,41 @@ def test_batches_hold_items_of_similar_length():
         for batch in bucketed_batches(lengths, 10, random.Random(1))
     ]
     assert sum(spread) / len(spread) < 10
+
+
+class NumbersData(TrainingData):
+    """Ten batches of three an epoch."""
+
+    validates = False
+
+    def items_per_epoch(self) -> int:
+        return 30
+
+    def training_batches(self, rank: int, world_size: int) -> Numbers:
+        return Numbers(30, 3, rank, world_size)
+
+
+@pytest.mark.parametrize(
+    ("limits", "steps"),
+    [
+        ({"max_epochs": 4}, 40),
+        ({"max_epochs": 4, "max_steps": 25}, 25),
+        ({"max_epochs": 4, "max_steps": 500}, 40),
+        ({"max_epochs": -1, "max_steps": 500}, 500),
+        ({"max_epochs": 4, "limit_train_batches": 0.5, "accumulate_grad_batches": 2}, 12),
+    ],
+)
+def test_a_run_has_as_many_steps_as_its_first_limit(limits: dict[str, float], steps: int):
+    data = NumbersData("encoder", 3, 0, 1)
+    data.trainer = pl.Trainer(accelerator="cpu", logger=False, **limits)
+    assert data.optimizer_steps() == steps
+
+
+def test_a_run_without_an_end_is_told():
+    data = NumbersData("encoder", 3, 0, 1)
+    data.trainer = pl.Trainer(accelerator="cpu", logger=False, max_epochs=-1)
+    with pytest.raises(InputError, match=r"give --trainer.max_epochs or .max_steps"):
+        data.optimizer_steps()
 
 
 def test_even_parts():

@@ -15,6 +15,7 @@ from decoupled_ner.data.distant.texts import TextFile, text_files
 from decoupled_ner.data.embeddings.corpus import KINDS, lines_of, read_vocabulary, write_corpora
 from decoupled_ner.data.embeddings.settings import EmbeddingSettings
 from decoupled_ner.data.embeddings.word2vec import require_gensim, train_vectors
+from decoupled_ner.locations import locked
 from decoupled_ner.models.embeddings import LEXICON_FILE, VECTOR_FILES, load_vectors
 from decoupled_ner.models.lexicon import Lexicon, is_lexicon_word
 from decoupled_ner.types import InputError
@@ -55,8 +56,22 @@ def train_embeddings(
     folder, files = Path(output), text_files(texts)
     checksums = {file.name: sha256_of(file.path) for file in files}
     identity = {"settings": asdict(settings), "texts": checksums}
+    with locked(folder, folder.absolute().with_name(f".{folder.absolute().name}.lock")):
+        return _trained(files, folder, identity, settings, workers, progress)
+
+
+def _trained(
+    files: Sequence[TextFile],
+    folder: Path,
+    identity: dict[str, Any],
+    settings: EmbeddingSettings,
+    workers: int,
+    progress: Progress,
+) -> dict[str, Any]:
+    """The manifest, once all that it tells of is there."""
     manifest = _begin(folder, identity)
-    if manifest["complete"]:
+    names = [*VECTOR_FILES.values(), LEXICON_FILE]
+    if manifest["complete"] and all((folder / name).is_file() for name in names):
         return manifest
     work = folder / "work"
     _prepare(files, work, settings, progress)
