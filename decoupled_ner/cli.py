@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -194,6 +195,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Args:
         arguments: by default the command line's.
     """
+    for stream in (sys.stdout, sys.stderr):  # a lone surrogate, which UTF-8 can't hold, as JSON's
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         app(list(arguments) if arguments is not None else None, standalone_mode=True)
     except InputError as error:

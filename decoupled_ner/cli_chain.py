@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -43,7 +44,7 @@ def run_all(
         if state == "up to date":
             continue
         because = f" ({why})" if why else ""
-        print(f"== {step.name}: {state}{because}", flush=True)
+        print(f"== {step.name}: {state}{because}", flush=True, file=sys.stderr if as_json else None)
         chain.run(step)
 
 

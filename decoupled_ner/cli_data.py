@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from decoupled_ner.cli_gazetteer import AsJson, show
-from decoupled_ner.cli_output import extension, format_told, lines_to_write, text_lines
+from decoupled_ner.cli_output import Output, extension, format_told, lines_to_write, text_lines
 from decoupled_ner.types import InputError
 
 data_app = typer.Typer(help="Annotated data sets.", no_args_is_help=True)
@@ -61,6 +61,8 @@ def data_export(
             f"{output}: the extension doesn't tell the format; take .jsonl, .conll, .txt or .html,"
             " or none for a folder of BRAT documents"
         )
+    if words and (form is not Output.conll or extension(output) == "txt"):
+        raise InputError(f"{output}: --words is for CoNLL; leave it out, or name the file .conll")
     sentences = load_dataset(name).split(split)
     if form is None:
         write_brat(sentences, output)

@@ -57,26 +57,26 @@ def gazetteer_build(
 def gazetteer_report(
     gazetteer: Path,
     dataset: Annotated[
-        str | None, typer.Option(help="Also coverage and conflict against this data set.")
+        str | None, typer.Option(help="Coverage and conflict against this data set instead.")
     ] = None,
-    split: str = "test",
+    split: Annotated[str | None, typer.Option(help="Of the data set; by default test.")] = None,
     fold: Annotated[
         list[str] | None, typer.Option(help="Rename a type on both sides, e.g. GPE=LOC.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Counts by type, conflicts with examples, coverage and conflict against a data set."""
+    """Counts by type and conflicts with examples; or coverage and conflict against a data set."""
     from decoupled_ner.data.catalog import load_dataset
     from decoupled_ner.gazetteer.render import render_agreement, render_report
     from decoupled_ner.gazetteer.report import agreement, report
 
-    if fold and dataset is None:
-        raise InputError("--fold is for coverage and conflict: name a --dataset")
+    if (fold or split) and dataset is None:
+        raise InputError("--fold and --split are for coverage and conflict: name a --dataset")
     loaded = _gazetteer(gazetteer)
     if dataset is None:
         show(report(loaded), as_json, render_report)
         return
-    sentences = load_dataset(dataset).split(split)
+    sentences = load_dataset(dataset).split(split or "test")
     show(agreement(loaded, sentences, renamed(fold)), as_json, render_agreement)
 
 

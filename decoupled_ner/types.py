@@ -114,33 +114,6 @@ class Candidate:
         return Region(self.start, self.end)
 
 
-@dataclass(frozen=True, slots=True)
-class MentionContext:
-    """The two views of a region: its own text, and the sentence around it.
-
-    The context that an encoder reads is ``left [MASK] right``, with one mask token whatever the
-    mention's length. The mask is put in as a token id, never as text, so a sentence that itself
-    contains the characters ``[MASK]`` stays unambiguous.
-    """
-
-    mention: str
-    left: str
-    right: str
-
-
-def mention_context(text: str, region: Region) -> MentionContext:
-    """Split ``text`` at ``region``.
-
-    Raises:
-        InputError: the region reaches beyond the text.
-    """
-    if region.end > len(text):
-        raise InputError(
-            f"region [{region.start}, {region.end}) is beyond a text of {len(text)} characters"
-        )
-    return MentionContext(text[region.start : region.end], text[: region.start], text[region.end :])
-
-
 def entity_at(text: str, start: int, end: int, label: str, score: float = 1.0) -> Entity:
     """The entity at ``[start, end)`` with its text read from ``text``.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -66,6 +68,26 @@ def test_words_are_tokens_where_that_is_asked_for(tmp_path: Path):
     assert status(*arguments, "--words") == 0
     assert output.read_text() == "Ann\tB-PER\nflew\tO\nto\tO\nNew\tB-LOC\nYork\tI-LOC\n\n"
     assert read_file(output, "words").sentences[0].entities == entities
+    for name in ("out.txt", "out.jsonl", "folder"):
+        arguments = (*arguments[:-1], str(tmp_path / name))
+        assert status(*arguments, "--words") == 2 and not (tmp_path / name).exists()
+
+
+def test_what_is_no_file_is_written_to(odd: Path, tmp_path: Path):
+    arguments = ("data", "export", str(odd), "--output")
+    assert status(*arguments, str(tmp_path / "file.jsonl")) == 0
+    written = (tmp_path / "file.jsonl").read_text(encoding="utf-8")
+    (tmp_path / "old.jsonl").write_text("old")
+    (tmp_path / "link.jsonl").symlink_to("old.jsonl")
+    assert status(*arguments, str(tmp_path / "link.jsonl")) == 0
+    assert (tmp_path / "link.jsonl").is_symlink()
+    assert (tmp_path / "old.jsonl").read_text(encoding="utf-8") == written
+    os.mkfifo(pipe := tmp_path / "pipe.jsonl")
+    with ThreadPoolExecutor(1) as pool:
+        read = pool.submit(pipe.read_text, encoding="utf-8")
+        assert status(*arguments, str(pipe)) == 0
+        assert read.result(10) == written
+    assert pipe.is_fifo()
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -198,3 +200,12 @@ def test_a_gazetteer_in_place_of_the_models_own(
         assert json.loads(capsys.readouterr().out)["overall"]["recall"] == recall
     assert status("predict", "--text", "北", "--model", model, "--gazetteer", str(newer)) == 2
     assert "this model was trained without a gazetteer" in capsys.readouterr().err
+
+
+def test_half_of_a_surrogate_pair_is_printed_as_json_has_it(model: str, tmp_path: Path):
+    (tmp_path / "test.jsonl").write_text('{"text": "东\\ud83d盟", "entities": []}\n')
+    command = (sys.executable, "-m", "decoupled_ner.cli", "predict", "--model", model)
+    done = subprocess.run(
+        [*command, "--dataset", str(tmp_path)], capture_output=True, check=True, text=True
+    )
+    assert json.loads(done.stdout)["text"] == "东\ud83d盟"

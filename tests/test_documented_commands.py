@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import shlex
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
 import typer
+from pytorch_lightning import Trainer
 
 from decoupled_ner.cli import app
+from decoupled_ner.training import launch, pretrain, pretrain_encoder, proposer_runs
+from decoupled_ner.training.base import BaseTraining
+from decoupled_ner.training.datamodule import TrainingData
+
+COMMANDS = (launch, pretrain, pretrain_encoder, proposer_runs)  # which bring their classes along
 
 ROOT = Path(__file__).parents[1]
 PAGES = [
@@ -48,7 +56,22 @@ def check(command: str) -> None:
         names.append(arguments.pop(0))
         assert names[-1] in parser.commands, f"no command {' '.join(names)}"
         parser = parser.commands[names[-1]]
-    parser.make_context(" ".join(names), arguments)
+    context = parser.make_context(" ".join(names), arguments)
+    for option in (option for option in context.args if option.startswith("--")):
+        group, _, name = option[2:].partition("=")[0].partition(".")
+        assert name.partition(".")[0] in recipe_options()[group], f"no option {option}"
+
+
+@cache
+def recipe_options() -> dict[str, set[str]]:
+    """What Lightning's command line takes, of any of the training commands."""
+
+    def taken(base: type) -> set[str]:
+        below = (taken(kind) for kind in base.__subclasses__())
+        return set(inspect.signature(base).parameters).union(*below)
+
+    named = {"data": TrainingData, "model": BaseTraining, "trainer": Trainer}
+    return {**{group: taken(kind) for group, kind in named.items()}, "ckpt_path": {""}}
 
 
 def expanded(target: str) -> list[str]:
@@ -75,6 +98,9 @@ def test_documented_commands_are_found():
     assert len(documented()) > 50
     with pytest.raises(Exception, match="No such option"):
         check("decoupled-ner predict --modl mine")
+    for slip in ("--encodr=x", "--data.gazetter=y", "--trainer.device=2"):
+        with pytest.raises((AssertionError, KeyError)):
+            check(f"decoupled-ner unify weibo {slip}")
 
 
 def test_python_m_unify_is_the_command_of_that_name():

@@ -42,14 +42,17 @@ class LacWords(Segmenter):
             tagged = self._network.tag([pieces[number] for number in numbers])
             for number, window_tags in zip(numbers, tagged, strict=True):
                 row, start = windows[number]
-                first = start + _MARGIN if start else 0
-                tags[row][first : start + len(window_tags)] = window_tags[first - start :]
+                first = _MARGIN if start else 0
+                end = len(window_tags)
+                if start + end < len(texts[row]):  # what is behind it another window tags
+                    end -= _MARGIN
+                tags[row][start + first : start + end] = window_tags[first:end]
         return [_words(row) for row in tags]
 
 
 def _starts(length: int) -> range:
-    """Where windows start: each but the last shares two margins with its follower, whose margin
-    at the start is read as context only."""
+    """Where windows start: each but the last shares two margins with its follower. Both read
+    both, the first of them tags the first, the follower the second."""
     return range(0, max(length - 2 * _MARGIN, 1), _WINDOW - 2 * _MARGIN)
 
 

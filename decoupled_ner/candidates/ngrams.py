@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from typing import Any
+from unicodedata import category
 
 from decoupled_ner.candidates.base import CandidateGenerator
 from decoupled_ner.types import InputError, Region, unique_regions
@@ -13,6 +14,7 @@ from decoupled_ner.types import InputError, Region, unique_regions
 _UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u30ff\u3400-\u9fff\uf900-\ufaff"
 _UNSPACED += "\U00020000-\U0003ffff"
 _UNIT = re.compile(rf"[{_UNSPACED}]|[^\W{_UNSPACED}]+")
+_IDEOGRAPH = re.compile(f"[{_UNSPACED}]")
 _JOINTS = frozenset(["", " ", "·", "•", "・", "-", "'", "’", "&", ".", ". "])
 
 
@@ -35,7 +37,7 @@ class NGrams(CandidateGenerator):
         self.max_units, self.max_length = max_units, max_length
 
     def propose(self, text: str) -> list[Region]:
-        units = [match.span() for match in _UNIT.finditer(text)]
+        units = _with_marks(text, [match.span() for match in _UNIT.finditer(text)])
         return [
             Region(start, end)
             for first, (start, _) in enumerate(units)
@@ -56,6 +58,31 @@ class NGrams(CandidateGenerator):
         return {"max_units": self.max_units, "max_length": self.max_length}
 
 
+def _with_marks(text: str, spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Units with the combining marks on their last letter, and words that only marks divide whole:
+    Python's regular expressions take marks for no part of a word."""
+    units: list[tuple[int, int]] = []
+    for start, letters_end in spans:
+        end = _behind_marks(text, letters_end)
+        if units and units[-1][1] == start and _is_mark(text[start - 1]):
+            first = units[-1][0]
+            if not (_IDEOGRAPH.match(text, first) or _IDEOGRAPH.match(text, start)):
+                units[-1] = (first, end)
+                continue
+        units.append((start, end))
+    return units
+
+
+def _behind_marks(text: str, end: int) -> int:
+    while end < len(text) and _is_mark(text[end]):
+        end += 1
+    return end
+
+
+def _is_mark(character: str) -> bool:
+    return category(character).startswith("M")
+
+
 _TOKEN = re.compile(r"\S+")
 _CORE = re.compile(r"\w(?:.*\w)?")  # a token without the punctuation around it
 _CONNECTORS = "of the and for in on de la del di da van von der den du al el bin ibn & - / ' 's"
@@ -68,7 +95,12 @@ class _Token:
         self.text = text[start:end]
         core = _CORE.search(self.text)
         self.is_name = core is not None and any(c.isupper() or c.isdigit() for c in core[0])
-        self.start, self.end = (start + core.start(), start + core.end()) if core else (start, end)
+        self.start, self.end = start, end
+        if core is not None:
+            self.start, self.end = (
+                start + core.start(),
+                start + _behind_marks(self.text, core.end()),
+            )
 
 
 class WordNGrams(CandidateGenerator):

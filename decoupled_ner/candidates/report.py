@@ -29,9 +29,9 @@ def candidate_report(
 
     The figures of each are, under ``generators`` and ``union``: ``recall``, ``recall_by_type``,
     ``candidates_per_sentence``, ``precision`` (share of the candidates that are entities),
-    ``f1_ceiling`` (of a classifier that never errs), ``seconds`` and ``characters_per_second``
-    (words segmented anew). Of each generator also what it adds to the others: ``only_recall`` and
-    ``only_candidates_per_sentence``. All shares are in [0, 1].
+    ``f1_ceiling`` (of a classifier that never errs and gives each region one type), ``seconds`` and
+    ``characters_per_second`` (words segmented anew). Of each generator also what it adds to the
+    others: ``only_recall`` and ``only_candidates_per_sentence``. All shares are in [0, 1].
 
     Args:
         sentences: with gold entities.
@@ -98,6 +98,11 @@ def _figures(
     hits = proposed_array(sentences, proposed, labels).sum(axis=0)
     gold = Counter(entity.label for sentence in sentences for entity in set(sentence.entities))
     candidates = sum(map(len, proposed))
+    found = sum(
+        len({entity.region for entity in sentence.entities} & set(regions))
+        for sentence, regions in zip(sentences, proposed, strict=True)
+    )
+    attainable = found / sum(gold.values())
     return {
         "name": name,
         "recall": recall,
@@ -105,8 +110,8 @@ def _figures(
             label: int(hit) / gold[label] for label, hit in zip(labels, hits, strict=True)
         },
         "candidates_per_sentence": _mean_length(proposed),
-        "precision": int(hits.sum()) / candidates if candidates else 0.0,
-        "f1_ceiling": 2 * recall / (1 + recall),
+        "precision": found / candidates if candidates else 0.0,
+        "f1_ceiling": 2 * attainable / (1 + attainable),
         "seconds": seconds,
         "characters_per_second": sum(len(s.text) for s in sentences) / max(seconds, 1e-9),
     }

@@ -129,8 +129,14 @@ def read_experiment(path: Path) -> Experiment:
             for name, row in given.pop("systems").items()
         )
         return Experiment(systems=systems, **_fields(Experiment, given, str(path)))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError(f"{path}: can't be read ({error})") from error
+    except InputError:
+        raise
+    except (
+        OSError,
+        ValueError,
+        yaml.YAMLError,
+    ) as error:  # a date that is none, UTF-8 that is none
+        raise InputError(f"{path}: can't be read ({' '.join(str(error).split())})") from error
     except (TypeError, AttributeError, KeyError) as error:
         raise InputError(f"{path}: no experiment: needs dataset and systems ({error})") from error
 

@@ -30,6 +30,11 @@ class Row:
     setup: tuple[Any, ...]
     runs: tuple[Result, ...]
 
+    @property
+    def data(self) -> tuple[Any, ...]:
+        """The setup but for the encoder."""
+        return tuple(v for field, v in zip(_SETUP, self.setup, strict=True) if field != "encoder")
+
     def mean(self, field: str) -> float | None:
         """Over the runs; None where no run has it."""
         values = [run[field] for run in self.runs if run.get(field) is not None]
@@ -268,10 +273,12 @@ def _interval_note(rows: Sequence[Row]) -> str:
 
 
 def _compared(row: Row, rows: Sequence[Row]) -> str:
-    """This row less the one that it names as ``against``, in the same setup, seed by seed."""
+    """This row less the one that it names as ``against``, seed by seed: on the same data, with the
+    same encoder or, where that has none such, the only other."""
     against = row.runs[0].get("against")
-    others = [other for other in rows if (other.system, other.setup) == (against, row.setup)]
-    if not others:
+    others = [other for other in rows if (other.system, other.data) == (against, row.data)]
+    others = [other for other in others if other.setup == row.setup] or others
+    if len(others) != 1 or others[0].system == row.system:
         return "" if against is None else f"no {against}"
     ours, theirs = ({run["seed"]: run["f1"] for run in r.runs} for r in (row, others[0]))
     seeds = sorted(ours.keys() & theirs.keys())

@@ -111,20 +111,29 @@ def make_room(path: Path) -> None:
 
 
 def write_lines(lines: Iterable[str], path: Path) -> None:
-    """Write lines beside ``path``, then rename; packed when the name ends in .xz or .gz.
+    """Write lines beside ``path``, then rename; packed when the name ends in .xz or .gz. A link
+    stays one; what is no file (``/dev/stdout``) is written to as it is.
 
     Raises:
         InputError: a line has a lone surrogate, which UTF-8 can't hold, or the folder is missing.
     """
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with told_of_writing(path):
+        if path.exists() and not path.is_file() and not path.is_dir():
+            _write(lines, path, path.suffix)
+            return
+        target = path.resolve() if path.is_symlink() else path
+        beside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
         try:
-            with beside.open("wb") as raw, _packed(raw, path.suffix) as file:
-                for line in lines:
-                    file.write(f"{line}\n".encode())
-            beside.replace(path)
+            _write(lines, beside, path.suffix)
+            beside.replace(target)
         finally:
             beside.unlink(missing_ok=True)
+
+
+def _write(lines: Iterable[str], path: Path, suffix: str) -> None:
+    with path.open("wb") as raw, _packed(raw, suffix) as file:
+        for line in lines:
+            file.write(f"{line}\n".encode())
 
 
 def _packed(raw: BinaryIO, suffix: str) -> BinaryIO:

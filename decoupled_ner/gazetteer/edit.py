@@ -54,6 +54,8 @@ def remove(directory: str | Path, mention: str) -> dict[str, Any]:
         InputError: there is no gazetteer, or it does not hold the mention.
     """
     with _opened(Path(directory)) as gazetteer:
+        if mention not in gazetteer:
+            mention = _form(mention, Path(directory))
         last = lookup(gazetteer, mention)
         if last["type"] is None:
             raise InputError(f"{directory}: does not hold {mention!r}: nothing to remove")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from typing import Literal, cast, get_args
+from unicodedata import category
 
 from daachorse import CharwiseDoubleArrayAhoCorasick
 
@@ -84,8 +85,8 @@ class Matcher:
     def _occurrences(self, text: str) -> list[Hit]:
         try:
             hits: list[Hit] = self._find_overlapping(text)
-        except UnicodeEncodeError:  # a lone surrogate; no mention holds one: any stand-in will do
-            hits = self._find_overlapping(_SURROGATE.sub("\ufffd", text))
+        except UnicodeEncodeError:  # a lone surrogate, which no mention holds, nor its stand-in
+            hits = self._find_overlapping(_SURROGATE.sub("\0", text))
         return hits
 
 
@@ -138,9 +139,13 @@ def _on_word_boundaries(hits: list[Hit], text: str) -> list[Hit]:
 
 
 def _inside_word(text: str, place: int) -> bool:
-    """Whether both characters beside ``place`` belong to a spaced script."""
-    return (
-        0 < place < len(text)
-        and _SPACED.match(text, place - 1) is not None
-        and _SPACED.match(text, place) is not None
-    )
+    """Whether both characters beside ``place`` belong to a spaced script, or the one behind it is a
+    mark that stands on the one before."""
+    if not 0 < place < len(text):
+        return False
+    if category(text[place]).startswith("M"):
+        return True
+    before = place - 1
+    while before and category(text[before]).startswith("M"):
+        before -= 1
+    return _SPACED.match(text, before) is not None and _SPACED.match(text, place) is not None

@@ -57,7 +57,7 @@ class Normaliser:
         if self._rules.nfkc:
             text = unicodedata.normalize("NFKC", text)
         text = _NOTE.sub("", _SPACES.sub(" ", text).strip())
-        return self._convert(text)
+        return text if _UNFIT.search(text) else self._convert(text)  # which would raise
 
     def fault(self, mention: str) -> str | None:
         """Why ``mention``, already in its form, is left out; None when it is kept."""

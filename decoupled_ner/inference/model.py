@@ -28,10 +28,12 @@ from decoupled_ner.inference.decoding import (
 from decoupled_ner.inference.folders import model_directory, replacing
 from decoupled_ner.inference.own_proposer import with_own_proposer, without_own_proposer
 from decoupled_ner.inference.proposals import readable_proposer, scored_candidates
-from decoupled_ner.inference.proposer import proposers_in
+from decoupled_ner.inference.proposer import BestRegions
 from decoupled_ner.inference.reading import Reading
 from decoupled_ner.inference.recognizer import Recognizer
 from decoupled_ner.inference.scoring import RegionScorer
+from decoupled_ner.inference.tagger import TaggerCandidates
+from decoupled_ner.labels import OUTSIDE
 from decoupled_ner.locations import runs_folder
 from decoupled_ner.models.decoupled import DecoupledConfig, DecoupledModel
 from decoupled_ner.models.encoder import load_tokenizer, load_weights, quiet_transformers
@@ -77,8 +79,11 @@ class DecoupledNER(Recognizer):
         self.model = ready(model, device)
         self.tokenizer = tokenizer
         self.generator = with_own_proposer(Union.of(generator), self.model, tokenizer)
-        for found in proposers_in(self.generator):
-            found.proposer.compute_in(dtype)
+        for found in self.generator.leaves():
+            if isinstance(found, BestRegions):
+                found.proposer.compute_on(str(self.model.device), dtype)
+            elif isinstance(found, TaggerCandidates):
+                found.tagger.compute_on(str(self.model.device), dtype)
         self.gazetteer = gazetteer
         self.prune = prune
         self._known = self._known_types()
@@ -93,7 +98,13 @@ class DecoupledNER(Recognizer):
             return None
         if self.gazetteer is None:
             raise InputError("this model reads a gazetteer: give it one")
-        return KnownTypes(self.gazetteer, self.config.gazetteer_labels)
+        read = self.config.gazetteer_labels
+        if not (set(read) & set(self.gazetteer.labels)) - {OUTSIDE}:
+            raise InputError(
+                f"this model reads {', '.join(read)} of a gazetteer, and this one has"
+                f" {', '.join(self.gazetteer.labels) or 'nothing'}: give it the same types"
+            )
+        return KnownTypes(self.gazetteer, read)
 
     @property
     def config(self) -> DecoupledConfig:

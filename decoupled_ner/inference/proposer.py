@@ -55,13 +55,13 @@ class Proposer:
         device: str = "auto",
         dtype: DType = "float32",
     ) -> None:
-        self.model = ready(model, device)
+        self.model = model
         self.inputs = inputs
-        self.compute_in(dtype)
+        self.compute_on(device, dtype)
 
-    def compute_in(self, dtype: DType) -> None:
-        """Have the encoder compute in another ``dtype``."""
-        self._autocast = autocast_dtype(dtype)
+    def compute_on(self, device: str, dtype: DType) -> None:
+        """Have it compute elsewhere or, the encoder, in another ``dtype``."""
+        self.model, self._autocast = ready(self.model, device), autocast_dtype(dtype)
 
     @classmethod
     def from_pretrained(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import chain, islice
 
 from decoupled_ner.types import Candidate, Entity, InputError
 
@@ -24,15 +24,16 @@ class Recognizer(ABC):
         """The entities of each sentence by position, and the candidates they were chosen from;
         None for a model that needs no candidates."""
 
-    def predict_batch(self, sentences: Sequence[str]) -> list[list[Entity]]:
+    def predict_batch(self, sentences: Iterable[str]) -> list[list[Entity]]:
         """The entities of many sentences, N in, N out; offsets count characters as given.
 
         Raises:
             InputError: ``sentences`` is a single string, or holds something else than strings.
         """
-        if isinstance(sentences, str) or not all(isinstance(text, str) for text in sentences):
+        texts = [] if isinstance(sentences, str) else list(sentences)
+        if isinstance(sentences, str) or not all(isinstance(text, str) for text in texts):
             raise InputError("predict_batch takes a list of strings; predict_regions takes one")
-        return self.recognize(sentences)[0] if sentences else []
+        return self.recognize(texts)[0] if texts else []
 
     def predict_regions(self, sentence: str) -> list[Entity]:
         """The entities of one sentence."""
@@ -41,7 +42,15 @@ class Recognizer(ABC):
     def predict_stream(
         self, sentences: Iterable[str], *, batch_size: int = 64
     ) -> Iterator[list[Entity]]:
-        """The entities of each sentence in turn, holding ``batch_size`` sentences in memory."""
+        """The entities of each sentence in turn, holding ``batch_size`` sentences in memory.
+
+        Raises:
+            InputError: as of `predict_batch`, or ``batch_size`` is below 1.
+        """
+        if isinstance(sentences, str):
+            raise InputError("predict_stream takes strings; predict_regions takes one")
+        if batch_size < 1:
+            raise InputError(f"batch_size={batch_size} must be at least 1")
         iterator = iter(sentences)
-        while batch := list(islice(iterator, batch_size)):
-            yield from self.predict_batch(batch)
+        batches = iter(lambda: list(islice(iterator, batch_size)), [])
+        return chain.from_iterable(map(self.predict_batch, batches))

@@ -48,10 +48,14 @@ class Tagger(Recognizer):
         device: str = "auto",
         dtype: DType = "float32",
     ) -> None:
-        self.model = ready(model, device)
+        self.model = model
         self.inputs = inputs
-        self._autocast = autocast_dtype(dtype)
+        self.compute_on(device, dtype)
         self._decoder = TagDecoder(model.crf, inputs.tags)
+
+    def compute_on(self, device: str, dtype: DType) -> None:
+        """Have it compute elsewhere or in another ``dtype``."""
+        self.model, self._autocast = ready(self.model, device), autocast_dtype(dtype)
 
     @classmethod
     def from_pretrained(

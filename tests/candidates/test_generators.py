@@ -83,6 +83,16 @@ def test_ngrams_of_characters_and_words():
     assert mentions(NGrams(3, max_length=2), "a bc") == ["a", "bc"]
 
 
+def test_combining_marks_belong_to_their_letters():
+    jose = "Jose\u0301"
+    assert mentions(WordNGrams(), f"President {jose} spoke") == [
+        "President", f"President {jose}", jose,
+    ]  # fmt: skip
+    assert mentions(NGrams(1), f"{jose}s भारतीय 字\u0301字") == [
+        f"{jose}s", "भारतीय", "字\u0301", "字",
+    ]  # fmt: skip
+
+
 def test_word_ngrams_are_runs_of_capitalised_words():
     text = "The Bank of China Ltd. opened in 1996 ."
     found = mentions(WordNGrams(), text)

@@ -136,6 +136,20 @@ def test_long_texts_are_tagged_as_short_ones_are():
     assert names == ["李宁", "北京大学"] * 60
 
 
+def test_windows_join_where_both_have_seen_what_is_around():
+    class Knowing:
+        """Tags a character by how near the window's edges are."""
+
+        def tag(self, texts):
+            return [[f"n{min(i, len(text) - 1 - i)}-B" for i in range(len(text))] for text in texts]
+
+    for length in (256, 257, 300, 449, 1000):
+        words = LacWords(Knowing()).words("字" * length)
+        assert len(words) == length
+        inner = words[32 : length - 32]
+        assert min(int(word.tag[1:]) for word in inner) >= 31
+
+
 def test_words_end_where_the_kind_changes():
     class Fixed:
         def tag(self, texts):

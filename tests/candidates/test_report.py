@@ -58,6 +58,13 @@ def test_figures_by_hand():
     }
 
 
+def test_a_region_with_two_types_is_one_entity_found():
+    """A classifier gives each region one type."""
+    figures = measure(Slices("all", 2, 1), [sentence("ab", (0, 2, "PER"), (0, 2, "LOC"))])
+    assert (figures["recall"], figures["precision"]) == (1.0, 1.0)
+    assert figures["f1_ceiling"] == pytest.approx(2 / 3)  # one right, one missed
+
+
 def test_what_two_propose_is_only_neither():
     report = candidate_report(SENTENCES, [Slices("pairs", 2, 2), Slices("also", 2, 1)])
     pairs, also = report["generators"]

@@ -385,6 +385,7 @@ def test_runs_on_your_own_data_are_done_anew_when_it_changes(
         ("dataset: demo\nsystems: {a: }\nsizes: [9, 9]\n", "given twice"),
         ("dataset: demo\nsystems: {a/b: }\n", "'a/b' can't be a system's name"),
         ("[", "can't be read"),
+        ("dataset: demo\nname: 2024-13-01\nsystems: {bert-fc: }\n", "can't be read"),
     ],
 )
 def test_malformed_experiments_are_told(text: str, message: str, tmp_path: Path) -> None:

@@ -87,6 +87,18 @@ def test_paired_over_common_seeds(tmp_path: Path, arguments: list[str]) -> None:
     assert cells(tmp_path, "decoupled")[7] == ""
 
 
+def test_a_system_with_another_encoder_is_compared_where_there_is_one_other(
+    tmp_path: Path, arguments: list[str]
+) -> None:
+    add(tmp_path, f1=0.5, system="bert-fc")
+    add(tmp_path, f1=0.4, system="bilstm", encoder=None, against="bert-fc")
+    main(arguments)
+    assert "bert-fc: -10.00, no pairs" in cells(tmp_path, "bilstm")
+    add(tmp_path, f1=0.6, system="bert-fc", encoder="another")
+    main(arguments)
+    assert "no bert-fc" in cells(tmp_path, "bilstm")
+
+
 def test_what_differs_is_a_column(tmp_path: Path, arguments: list[str]) -> None:
     add(tmp_path)
     add(tmp_path, encoder=None, system="bilstm-crf", device="gpu")

@@ -186,6 +186,8 @@ def test_what_is_added_has_the_form_of_the_build(sources: Path, tmp_path: Path) 
     build_gazetteer(sources, tmp_path / "out")
     assert add(tmp_path / "out", "　ＮＢＡ(旧) ", "ORG")["mention"] == "NBA(旧)"
     assert "NBA(旧)" in Gazetteer.load(tmp_path / "out")
+    assert remove(tmp_path / "out", "ＮＢＡ(旧)")["mention"] == "NBA(旧)"
+    assert "NBA(旧)" not in Gazetteer.load(tmp_path / "out")
     Gazetteer.from_mentions({"北京": ["GPE"]}).save(tmp_path / "unbuilt")
     assert add(tmp_path / "unbuilt", " ＮＢＡ\n", "ORG")["mention"] == "ＮＢＡ"
     with pytest.raises(InputError, match="mention '' is empty"):

@@ -93,6 +93,7 @@ def test_offsets_count_astral_characters_once() -> None:
 
 def test_a_text_with_a_lone_surrogate_is_searched() -> None:
     assert gazetteer_of(["北京"]).matcher.find("\ud800北京\udfff") == [(1, 3, "T2")]
+    assert gazetteer_of(["\ufffd\ufffd"]).matcher.find("a\ud800\ud801b") == []
 
 
 def test_words_of_spaced_scripts_are_whole_on_demand() -> None:
@@ -101,6 +102,10 @@ def test_words_of_spaced_scripts_are_whole_on_demand() -> None:
     assert [m[:2] for m in matcher.find(text)] == [(1, 4), (6, 9), (11, 14), (14, 15)]
     kept = matcher.find(text, whole_words=True)
     assert [m[:2] for m in kept] == [(6, 9), (11, 14), (14, 15)]
+    matcher = gazetteer_of(["भारत", "cafe", "ार"]).matcher
+    for text, found in (("भारतीय", []), ("cafe\u0301s", []), ("भारत cafe", ["भारत", "cafe"])):
+        hits = matcher.find(text, whole_words=True)
+        assert [text[start:end] for start, end, _ in hits] == found
 
 
 def test_an_unknown_mode_is_refused() -> None:

@@ -118,6 +118,9 @@ def test_a_gazetteer_is_read_as_the_plain_loop_reads_it(
         region = [[Region(start, start + 2)]]
         [old], [new] = (m._scorer.score(["九江投资"], region) for m in (loaded, newer))
         assert torch.allclose(old, new, atol=1e-4) != changes
+    (tmp_path / "names.txt").write_text("九江\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"this model reads .*GPE.* of a gazetteer, and this one"):
+        DecoupledNER.from_pretrained(tmp_path / "m", gazetteer=tmp_path / "names.txt")
     ner.save_pretrained(tmp_path / "plain")
     with pytest.raises(InputError, match="plain: this model was trained without a gazetteer"):
         DecoupledNER.from_pretrained(tmp_path / "plain", gazetteer=tmp_path / "newer")
@@ -302,6 +305,17 @@ def test_bad_input_is_one_line(ner: DecoupledNER, tmp_path: Path):
     with pytest.raises(InputError, match=r"no config\.json"):
         DecoupledNER.from_pretrained(tmp_path)
     assert ner.predict_batch([]) == []
+    with pytest.raises(InputError, match="predict_stream takes strings"):
+        ner.predict_stream("篮协")
+    with pytest.raises(InputError, match="batch_size=0 must be at least 1"):
+        ner.predict_stream(["篮协"], batch_size=0)
+
+
+def test_texts_may_come_one_by_one(ner: DecoupledNER):
+    expected = ner.predict_batch(TEXTS)
+    assert ner.predict_batch(text for text in TEXTS) == expected
+    streamed = list(ner.predict_stream((text for text in TEXTS), batch_size=2))
+    assert all(close(a, b) for a, b in zip(streamed, expected, strict=True))
 
 
 def test_a_hub_id_is_read_from_the_hub_layout(ner: DecoupledNER, tmp_path: Path):
