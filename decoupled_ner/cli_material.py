@@ -78,7 +78,11 @@ def train(
     min_count: Annotated[int, typer.Option(help="What is rarer gets no vector.")] = 5,
     share: Annotated[float, typer.Option(help="Of the lines that is read.")] = 1.0,
     workers: Annotated[
-        int, typer.Option(help="Threads; with one, the same run gives the same vectors.")
+        int,
+        typer.Option(
+            help="Processes that cut the text, then threads; with one, the same run gives the same"
+            " vectors."
+        ),
     ] = 2,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 1,
     as_json: AsJson = False,

@@ -10,8 +10,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from decoupled_ner.data.distant.engines import run
+from decoupled_ner.data.distant.texts import text_files
 from decoupled_ner.data.embeddings import EmbeddingSettings, train_embeddings
-from decoupled_ner.data.embeddings.corpus import read_vocabulary, write_corpora
+from decoupled_ner.data.embeddings.corpus import (
+    Cut,
+    blocks_of,
+    read_vocabulary,
+    write_corpora,
+)
 from decoupled_ner.data.embeddings.word2vec import train_vectors
 from decoupled_ner.labels import LabelSet
 from decoupled_ner.models.embeddings import load_vectors
@@ -36,7 +43,10 @@ def text(tmp_path: Path) -> Path:
 
 
 def test_what_is_counted(tmp_path: Path) -> None:
-    write_corpora(iter(LINES[:3]), tmp_path, EmbeddingSettings(min_count=1))
+    (tmp_path / "text.txt").write_text("\n".join(LINES[:3]), encoding="utf-8")
+    [file] = text_files([tmp_path / "text.txt"])
+    cut = [Cut(share=1.0)(block) for block in blocks_of(file)]
+    write_corpora(cut, tmp_path, EmbeddingSettings(min_count=1), lambda done: None)
     characters, pairs, words = (
         read_vocabulary(tmp_path / f"{kind}.tsv") for kind in ("characters", "bigrams", "words")
     )
@@ -45,7 +55,8 @@ def test_what_is_counted(tmp_path: Path) -> None:
     assert words["北京"] == 2 and words["大海"] == 1
     first = (tmp_path / "characters.txt").read_text(encoding="utf-8").splitlines()[0]
     assert first == "我 们 去 北 京 看 长 城 👍"
-    write_corpora(iter(LINES[:3]), tmp_path, EmbeddingSettings(min_count=2, max_vocabulary=3))
+    few = EmbeddingSettings(min_count=2, max_vocabulary=3)
+    write_corpora(cut, tmp_path, few, lambda done: None)
     assert len(read_vocabulary(tmp_path / "characters.tsv")) == 3
 
 
@@ -115,6 +126,19 @@ def test_two_runs_in_one_folder_wait_for_each_other(text: Path, tmp_path: Path) 
     assert all(run.result() == runs[0].result() for run in runs)
     for name in ("characters.bin", "lexicon.tsv"):
         assert (tmp_path / "alone" / name).read_bytes() == (out / name).read_bytes(), name
+
+
+def test_two_processes_cut_as_one(
+    tmp_path: Path, text: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("decoupled_ner.data.embeddings.corpus._BLOCK", 256)
+    [file] = text_files([text])
+    for processes in (1, 2):
+        (folder := tmp_path / str(processes)).mkdir()
+        blocks = run([file], blocks_of, Cut(share=0.9), processes=processes)
+        write_corpora(blocks, folder, SETTINGS, lambda done: None)
+    one, two = ({p.name: p.read_bytes() for p in (tmp_path / n).iterdir()} for n in "12")
+    assert one == two and len(one) == 6
 
 
 def test_neighbours_in_text_are_neighbours_in_space(tmp_path: Path) -> None:

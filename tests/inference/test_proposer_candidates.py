@@ -71,7 +71,7 @@ def test_half_precision_is_the_encoders_alone(saved: Path):
     assert not np.array_equal(found.scores, wanted.scores)
     rounded = torch.from_numpy(found.scores).bfloat16().float().numpy()
     assert not np.isclose(found.scores, rounded, rtol=1e-6).all()  # they are not rounded together
-    exact.compute_in("bfloat16")
+    exact.compute_on("cpu", "bfloat16")
     assert np.array_equal(exact.scored(TEXTS[:1])[0].scores, found.scores)
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 from decoupled_ner.candidates.words import segmenter_named
-from decoupled_ner.data.distant.texts import TextFile, paragraphs, read_blocks
+from decoupled_ner.data.distant.texts import Block, TextFile, paragraphs, read_blocks
 from decoupled_ner.data.embeddings.settings import EmbeddingSettings
 from decoupled_ner.data.files import write_lines
 from decoupled_ner.data.mentions import is_held_out
@@ -29,39 +31,72 @@ _TOKENS_A_LINE = 5_000
 _COUNTED = 5_000_000
 
 
-def lines_of(
-    files: Sequence[TextFile], share: float, progress: Callable[[int], None]
-) -> Iterator[str]:
-    """The chosen lines of the files; ``progress`` is told the bytes on disk that are read."""
-    for file in files:
-        for block in read_blocks(file, _BLOCK):
-            for _, _, text in paragraphs(block):
-                if text.strip() and is_held_out(text, share):
-                    yield well_formed(text)
-            progress(block.position)
+def blocks_of(file: TextFile) -> Iterator[Block]:
+    """A file in parts that are worked on by themselves."""
+    return read_blocks(file, _BLOCK)
 
 
-def write_corpora(lines: Iterator[str], folder: Path, settings: EmbeddingSettings) -> None:
+def lines_of(block: Block, share: float) -> Iterator[str]:
+    """The chosen lines of a block."""
+    for _, _, text in paragraphs(block):
+        if text.strip() and is_held_out(text, share):
+            yield well_formed(text)
+
+
+class CutBlock(NamedTuple):
+    """A block's lines of tokens, with spaces between them, and how often each token stands there,
+    of each kind; and how far the files are read, in bytes on disk."""
+
+    lines: tuple[str, ...]
+    counts: tuple[Counter[str], ...]
+    position: int
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Cuts a block of text into tokens, in whatever process."""
+
+    share: float
+
+    def __call__(self, block: Block) -> CutBlock:
+        texts = lines_of(block, self.share)
+        lines: dict[str, list[str]] = {kind: [] for kind in KINDS}
+        counts: dict[str, Counter[str]] = {kind: Counter() for kind in KINDS}
+        while group := list(islice(texts, _LINES_TOGETHER)):
+            for kind, rows in zip(KINDS, _tokens(group), strict=True):
+                for row in rows:
+                    counts[kind].update(row)
+                    for start in range(0, len(row), _TOKENS_A_LINE):
+                        part = row[start : start + _TOKENS_A_LINE]
+                        lines[kind].append(" ".join(part) + "\n")
+        joined = tuple("".join(found) for found in lines.values())
+        return CutBlock(joined, tuple(counts.values()), block.position)
+
+
+def write_corpora(
+    blocks: Iterable[CutBlock],
+    folder: Path,
+    settings: EmbeddingSettings,
+    progress: Callable[[int], None],
+) -> None:
     """Write ``KIND.txt``, tokens with spaces between them, and ``KIND.tsv``, the vocabulary with
-    its counts, the most frequent first."""
+    its counts, the most frequent first; ``progress`` is told each block's position."""
     counts: dict[str, Counter[str]] = {kind: Counter() for kind in KINDS}
     with ExitStack() as stack:
         files = {
             kind: stack.enter_context((folder / f"{kind}.txt").open("w", encoding="utf-8"))
             for kind in KINDS
         }
-        while texts := list(islice(lines, _LINES_TOGETHER)):
-            for kind, rows in zip(KINDS, _tokens(texts), strict=True):
-                for row in rows:
-                    counts[kind].update(row)
-                    for start in range(0, len(row), _TOKENS_A_LINE):
-                        part = row[start : start + _TOKENS_A_LINE]
-                        files[kind].write(" ".join(part) + "\n")
+        for block in blocks:
+            progress(block.position)
+            for kind, lines, found in zip(KINDS, block.lines, block.counts, strict=True):
+                files[kind].write(lines)
+                counts[kind].update(found)
                 if len(counts[kind]) > _COUNTED:
                     frequent = {token: n for token, n in counts[kind].items() if n > 1}
                     counts[kind] = Counter(frequent)
-    for kind, found in counts.items():
-        kept = [item for item in found.items() if item[1] >= settings.min_count]
+    for kind, total in counts.items():
+        kept = [item for item in total.items() if item[1] >= settings.min_count]
         kept = sorted(kept, key=lambda item: (-item[1], item[0]))[: settings.max_vocabulary]
         write_lines((f"{token}\t{count}" for token, count in kept), folder / f"{kind}.tsv")
 

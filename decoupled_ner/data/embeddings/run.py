@@ -5,14 +5,22 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from decoupled_ner.checksums import sha256_of
+from decoupled_ner.data.distant.engines import run
 from decoupled_ner.data.distant.texts import TextFile, text_files
-from decoupled_ner.data.embeddings.corpus import KINDS, lines_of, read_vocabulary, write_corpora
+from decoupled_ner.data.embeddings.corpus import (
+    KINDS,
+    Cut,
+    blocks_of,
+    lines_of,
+    read_vocabulary,
+    write_corpora,
+)
 from decoupled_ner.data.embeddings.settings import EmbeddingSettings
 from decoupled_ner.data.embeddings.word2vec import require_gensim, train_vectors
 from decoupled_ner.locations import locked
@@ -40,7 +48,8 @@ def train_embeddings(
     Args:
         texts: raw text files, plain, .xz or .gz, or JSON lines with a ``text``.
         output: the folder that a tagger's recipe names as ``embeddings``.
-        workers: threads; with more than one, no two runs give the same vectors.
+        workers: processes that cut the text, then threads that train; with more than one, no two
+            runs give the same vectors.
 
     Returns:
         The manifest, which lies in the folder too: settings, texts, vectors of each kind.
@@ -74,7 +83,7 @@ def _trained(
     if manifest["complete"] and all((folder / name).is_file() for name in names):
         return manifest
     work = folder / "work"
-    _prepare(files, work, settings, progress)
+    _prepare(files, work, settings, workers, progress)
     vocabularies = {kind: read_vocabulary(work / f"{kind}.tsv") for kind in KINDS}
     if not all(vocabularies.values()):
         shutil.rmtree(work)  # so that the same folder takes the next try
@@ -102,7 +111,11 @@ def _trained(
 
 
 def _prepare(
-    files: Sequence[TextFile], work: Path, settings: EmbeddingSettings, progress: Progress
+    files: Sequence[TextFile],
+    work: Path,
+    settings: EmbeddingSettings,
+    workers: int,
+    progress: Progress,
 ) -> None:
     """Segment the text once; a folder that has its name is whole."""
     if work.is_dir():
@@ -111,8 +124,8 @@ def _prepare(
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir()
     total = sum(file.path.stat().st_size for file in files)
-    lines = lines_of(files, settings.share, lambda done: progress("segmenting", done, total))
-    write_corpora(lines, fresh, settings)
+    blocks = run(files, blocks_of, Cut(settings.share), processes=workers)
+    write_corpora(blocks, fresh, settings, lambda done: progress("segmenting", done, total))
     fresh.rename(work)
 
 
@@ -123,9 +136,14 @@ def _write_lexicon(
     total = sum(file.path.stat().st_size for file in files)
     words = load_vectors(folder / VECTOR_FILES["words"]).words
     kept = [w for w in words if is_lexicon_word(w) and any(c.isalnum() for c in w)]
-    lines = lines_of(files, settings.share, lambda done: progress("counting", done, total))
+
+    def lines() -> Iterator[str]:
+        for block in (block for file in files for block in blocks_of(file)):
+            yield from lines_of(block, settings.share)
+            progress("counting", block.position, total)
+
     beside = folder / f".{LEXICON_FILE}.new"
-    Lexicon(kept).counted(lines).save(beside)
+    Lexicon(kept).counted(lines()).save(beside)
     beside.replace(folder / LEXICON_FILE)
     return len(kept)
 
