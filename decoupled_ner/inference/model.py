@@ -99,7 +99,8 @@ class DecoupledNER(Recognizer):
         if self.gazetteer is None:
             raise InputError("this model reads a gazetteer: give it one")
         read = self.config.gazetteer_labels
-        if not (set(read) & set(self.gazetteer.labels)) - {OUTSIDE}:
+        types = set(read) - {OUTSIDE}
+        if types and not types & set(self.gazetteer.labels):
             raise InputError(
                 f"this model reads {', '.join(read)} of a gazetteer, and this one has"
                 f" {', '.join(self.gazetteer.labels) or 'nothing'}: give it the same types"

@@ -356,6 +356,16 @@ def test_runs_on_your_own_data_are_done_anew_when_it_changes(
     assert len(machine.commands) == 2
 
 
+def test_runs_of_a_recipe_that_was_changed_are_done_again(machine: Machine, tmp_path: Path) -> None:
+    recipe = tmp_path / "bert-crf.yaml"
+    rows = (System("bert-fc"), System("mine", recipe=str(recipe)))
+    for lr, again in ((1, 2), (1, 0), (2, 1)):
+        recipe.write_text(f"model: {{parts: {{head: crf}}, lr: {lr}}}")
+        machine.commands.clear()
+        compare(experiment(seeds=(1,), systems=rows), tmp_path / "out")
+        assert len(machine.commands) == again
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -16,10 +16,13 @@ from decoupled_ner.comparison import experiment as module
 from decoupled_ner.comparison.experiment import plan, read_experiment
 from decoupled_ner.data.catalog import DATASETS
 from decoupled_ner.data.jsonl import write_jsonl
+from decoupled_ner.locations import find_recipe
 from decoupled_ner.models.encoder import load_encoder_config
 from decoupled_ner.training import launch
 from decoupled_ner.training.cli import TrainingCLI
+from decoupled_ner.training.data import UnifiedData
 from decoupled_ner.training.starts import Start
+from decoupled_ner.training.unified import UnifiedTraining
 from decoupled_ner.types import Sentence
 
 FOLDER = Path(__file__).parents[2] / "benchmarks" / "experiments"
@@ -69,6 +72,16 @@ def begun(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     monkeypatch.setattr(launch, "train", train)
     monkeypatch.setattr(sys, "argv", ["decoupled-ner"])
     return settings
+
+
+def test_model_and_data_are_told_the_same() -> None:
+    config = f"--config={find_recipe('unify', 'demo', small=True)}"
+    parser = parser_of(UnifiedTraining, UnifiedData, config)
+    given = ["--model.max_mention_tokens=16", "--seed_everything=7"]
+    fit = parser.parse_args(["fit", config, "--model.encoder=x", "--data.dataset=x", *given]).fit
+    assert fit.data.max_context_tokens == fit.model.max_context_tokens == 64
+    assert fit.data.max_mention_tokens == 16 and fit.data.encoder == "x"
+    assert fit.data.seed == fit.model.seed == 7
 
 
 @pytest.mark.parametrize("dataset", ["weibo", "msra"])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -19,6 +21,7 @@ from decoupled_ner.models.decoupled import DecoupledConfig, DecoupledModel
 from decoupled_ner.models.encoder import load_encoder, load_encoder_config, load_tokenizer
 from decoupled_ner.models.proposer import ProposerConfig
 from decoupled_ner.models.proposer_inputs import build_proposer
+from decoupled_ner.training.fitting import fit_reading
 from decoupled_ner.types import Candidate, InputError, Sentence, entity_at
 
 TEXT, OTHER = "王小明昨天在北京说九江很好", "东盟的小李去了上海"
@@ -67,7 +70,9 @@ def test_the_fit_finds_what_made_the_labels():
             Reading.fit(torch.zeros(len(labels), 3), torch.zeros(len(labels)), labels.long())
 
 
-def test_it_is_read_saved_and_loaded(saved: Path, tiny_encoder: str, tmp_path: Path):
+def test_it_is_read_saved_and_loaded(
+    saved: Path, tiny_encoder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     proposer = ProposerCandidates(saved, budget=8, device="cpu")
     ner = model(tiny_encoder, NGrams(max_length=4), proposer)
     plain = ner.explain(TEXT)
@@ -91,7 +96,9 @@ def test_it_is_read_saved_and_loaded(saved: Path, tiny_encoder: str, tmp_path: P
 
     loaded = DecoupledNER.from_pretrained(ner.save_pretrained(tmp_path / "m"), device="cpu")
     assert [found(e) for e in loaded.predict_batch([TEXT, OTHER, ""])] == expected
+    monkeypatch.setattr("decoupled_ner.inference.model.CALIBRATION_REGIONS", 1)
     loaded.calibrate([TEXT, OTHER])
+    assert len(loaded.config.context_reach) == len(LABELS)
     assert [found(e) for e in loaded.predict_batch([TEXT, OTHER, ""])] == expected
     halved = DecoupledNER.from_pretrained(tmp_path / "m", device="cpu", dtype="bfloat16")
     [own] = proposers_in(halved.generator)  # it computes in half precision with its model
@@ -143,6 +150,58 @@ def test_the_bias_is_where_f1_is_highest_or_stays(saved: Path, tiny_encoder: str
     assert ner.config.outside_bias == 0.25
     ner.read_proposer(GOLD)
     assert -3 <= ner.config.outside_bias <= 0.6
+
+
+def test_it_is_fitted_to_gold_and_the_bias_to_what_is_read(
+    saved: Path, tiny_encoder: str, monkeypatch: pytest.MonkeyPatch
+):
+    seen: list[torch.Tensor] = []
+
+    def bias(gold: object, candidates: object, logits: Sequence[torch.Tensor], _: object) -> float:
+        seen.extend(logits)
+        return -0.9
+
+    monkeypatch.setattr("decoupled_ner.inference.model.bias_for_f1", bias)
+    ner = model(tiny_encoder, NGrams(max_length=3), ProposerCandidates(saved, device="cpu"))
+    ner.config.proposer_reading = [1.0, 0.0, 0.0]  # shows the scores, changes nothing
+    every = [(s, c) for s in GOLD for c in ner.explain(s.text)]
+    gold = {(s.text, e.start, e.end): e.label for s in GOLD for e in s.entities}
+    logits = torch.tensor([list(c.global_.values()) for _, c in every]).log()
+    scores = torch.tensor([c.proposer for _, c in every])
+    labels = torch.tensor([LABELS.index(gold.get((s.text, c.start, c.end), "O")) for s, c in every])
+    ner.read_proposer(GOLD)
+    reading = Reading(*ner.config.proposer_reading)
+    assert reading == pytest.approx(Reading.fit(logits, scores, labels), abs=1e-2)
+    assert ner.config.outside_bias == -0.9
+    read = torch.cat(seen)[:, 0].softmax(-1)
+    torch.testing.assert_close(
+        read, reading.apply(logits, scores).softmax(-1), rtol=1e-3, atol=1e-3
+    )
+
+
+@pytest.mark.parametrize(("wanted", "bias"), [("auto", 0.0), (0.25, 0.25)])
+def test_the_bias_of_training_with_a_reading(
+    wanted: Literal["auto"] | float, bias: float, saved: Path, tiny_encoder: str
+):
+    ner = model(tiny_encoder, NGrams(max_length=3), ProposerCandidates(saved, device="cpu"))
+    ner.config.outside_bias = 0.25  # what training ended with; not on the grid
+    fit_reading(ner, GOLD, wanted)
+    assert len(ner.config.proposer_reading) == 3 and ner.config.outside_bias == bias
+
+
+def test_pruning_counts_the_scores_in(saved: Path, tiny_encoder: str):
+    silent = ProposerCandidates(saved, budget=0, device="cpu")
+    ner = model(tiny_encoder, NGrams(max_length=2), silent)
+    ner.config.proposer_reading = [1.0, 0.0, 0.0]
+    scores = sorted(c.proposer or 0.0 for c in ner.explain(TEXT))  # mentions are kept from now on
+    middle = (scores[-6] + scores[-5]) / 2
+    rows: list[int] = []
+    ner.model.mention_encoder.register_forward_hook(
+        lambda _, args, kwargs, output: rows.append(len(args[0])), with_kwargs=True
+    )
+    ner.config.context_reach = [0.0] * 4
+    ner.config.proposer_reading = [1.0, 1e8, -1e8 * middle]  # the score alone decides
+    assert ner.predict_regions(TEXT) and sum(rows) == 5
 
 
 @pytest.mark.parametrize("margin", [-1.4, 0.1, 2.0])

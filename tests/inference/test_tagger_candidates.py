@@ -201,3 +201,19 @@ def test_what_it_suggests_on_training_sentences_is_no_negative(
     assert nouns and negatives(Union([JiebaNouns(), seen])) == nouns
     assert negatives(Union([Union([seen]), JiebaNouns()])) == nouns
     assert negatives(seen) == []
+
+
+def test_it_computes_where_and_as_its_model_does(
+    tagger: Tagger, tiny_encoder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tagger.save_pretrained(tmp_path / "tagger")
+    inner = Union([TaggerCandidates(folder, device="cpu")])
+    asked: list[tuple[str, str]] = []
+    monkeypatch.setattr(Tagger, "compute_on", lambda _, *given: asked.append(given))
+    settings = load_encoder_config(tiny_encoder).to_dict()
+    config = DecoupledConfig(encoder=settings, labels=["O", "PER"])
+    network = DecoupledModel.from_encoders(config, load_encoder(tiny_encoder), None)
+    generator = Union([NGrams(max_length=1), inner])
+    tokenizer = load_tokenizer(tiny_encoder)
+    DecoupledNER(network, tokenizer, generator, device="cpu", dtype="bfloat16")
+    assert asked == [("cpu", "bfloat16")]

@@ -105,6 +105,19 @@ def test_what_only_doubtful_sources_know_is_no_name():
     assert set(columns.read(common_words(columns, set(), None, 1.0))) == {"生活", "天空"}
 
 
+def test_mention_data_obeys_its_filters(tmp_path: Path, masked_lm: str):
+    write_jsonl([Sentence("东方", (entity_at("东方", 0, 2, "PER"),))], tmp_path / "train.jsonl")
+    words = [Entry(word, "O") for word in ("东方", "明天", "天空")]
+    names = [Entry("九江", "GPE"), Entry("青春", "GPE", "a", 0.3), Entry("天空", "ORG", "b", 0.3)]
+    Gazetteer.from_entries([*words, *names]).save(tmp_path / "names")
+    data = MentionData(
+        masked_lm, str(tmp_path / "names"), exclude_mentions_of=str(tmp_path), min_weight=0.5,
+        held_out=0.0,
+    )  # fmt: skip
+    found = [set(data.typed.columns.read(rows)) for rows in data.entries]
+    assert data.labels == ["O", "GPE"] and found == [{"明天", "天空"}, {"九江"}]
+
+
 def test_the_seed_has_every_type_and_common_words():
     columns = Columns.of(seed_gazetteer().table)
     entries = typed_entries(columns)

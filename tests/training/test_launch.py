@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 
 from decoupled_ner.data.catalog import load_dataset
 from decoupled_ner.training import launch
+from decoupled_ner.training.data import UnifiedData
 from decoupled_ner.training.launch import Run
+from decoupled_ner.training.unified import UnifiedTraining
 from decoupled_ner.types import InputError
 
 
@@ -73,3 +77,26 @@ def test_a_slip_trains_on_nothing_else(launched: list[Any]):
     assert "--data.dataset=weibo:nomm" in launched[0][1]
     with pytest.raises(InputError, match=r"no data set 'weibo:nomm'.*weibo:nom"):
         load_dataset("weibo:nomm")
+
+
+@pytest.mark.parametrize("selects", [True, False])
+def test_the_state_that_is_best_on_dev_is_finished(selects: bool, tmp_path: Path):
+    best, module = torch.nn.Linear(1, 1), torch.nn.Linear(1, 1)
+    last = module.weight.detach().clone()
+    module.seed, module.facts = 1, dict  # type: ignore[assignment]
+    torch.save({"state_dict": best.state_dict()}, tmp_path / "best.ckpt")
+    cli = SimpleNamespace(
+        model=module,
+        selects_on_dev=selects,
+        best=SimpleNamespace(best_model_path=str(tmp_path / "best.ckpt")),
+        trainer=SimpleNamespace(is_global_zero=True, current_epoch=2, global_step=4),
+        effort=SimpleNamespace(seconds=1.0, items=1, tokens=1),
+    )
+    found: list[torch.Tensor] = []
+
+    def finish(done: Any, *_: object) -> None:
+        found.append(done.model.weight.detach().clone())
+
+    given: tuple[Any, ...] = (UnifiedTraining, UnifiedData, "x", tmp_path / "run", ["--config=x"])
+    launch.train(*given, Run("x"), finish=finish, cli_class=lambda *_: cli)  # type: ignore[arg-type]
+    assert torch.equal(found[0], best.weight if selects else last)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +21,22 @@ from pytorch_lightning.cli import LightningArgumentParser
 from decoupled_ner.candidates import JiebaNouns, Union
 from decoupled_ner.data.catalog import load_dataset
 from decoupled_ner.data.jsonl import write_jsonl
-from decoupled_ner.data.out_of_fold import OutOfFold, fold_of
+from decoupled_ner.data.out_of_fold import FoldText, OutOfFold, fold_of
 from decoupled_ner.inference.proposer import Proposer, ProposerCandidates
 from decoupled_ner.inference.regions import ScoredRegions
 from decoupled_ner.locations import recipe_folder
 from decoupled_ner.models.pieces import Piece
 from decoupled_ner.models.proposer_inputs import ProposerInputs
+from decoupled_ner.training import proposer_runs
 from decoupled_ner.training.data import UnifiedData
 from decoupled_ner.training.launch import Run
 from decoupled_ner.training.proposer import ProposerData, ProposerTraining
-from decoupled_ner.training.proposer_runs import FOLD_FILE, train_proposer
+from decoupled_ner.training.proposer_runs import (
+    FOLD_FILE,
+    proposer_folder,
+    train_in_folds,
+    train_proposer,
+)
 from decoupled_ner.training.runs import dataset_slug, encoder_slug
 from decoupled_ner.training.sentence_batches import GoldWindow, WindowBatches
 from decoupled_ner.types import InputError, Sentence
@@ -159,6 +166,32 @@ def run(recipe: str, data: Path, encoder: str, runs: Path, *more: str) -> Path:
     output, _ = process.communicate(timeout=300)
     assert process.returncode == 0, output
     return runs / "proposer" / dataset_slug(str(data)) / encoder_slug(encoder) / "seed-1"
+
+
+def test_finished_folds_are_kept_only_where_a_run_resumes(monkeypatch: pytest.MonkeyPatch):
+    begun: list[tuple[int, int] | None] = []
+    epochs: Iterator[int] = itertools.repeat(1)
+
+    def start(
+        dataset: str, run: Run, recipe: str, fold: tuple[int, int] | None, more: Sequence[str]
+    ) -> None:
+        begun.append(fold)
+        folder = proposer_folder(dataset, run, fold)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "result.json").touch()
+        if fold:
+            facts = {"generator": "p", "dataset": "d", "checksums": {}, "budget": 2.0}
+            made = OutOfFold(facts | {"epochs": next(epochs)}, (FoldText(str(fold), fold[0], ()),))
+            made.write(folder / FOLD_FILE)
+
+    monkeypatch.setattr(proposer_runs, "_start", start)
+    for resume, count in ((False, 3), (False, 3), (True, 0)):
+        begun.clear()
+        train_in_folds("demo", Run("zh-small", resume=resume), "default", 2)
+        assert len(begun) == count
+    epochs = itertools.count()  # each fold with other settings
+    with pytest.raises(InputError, match="different settings"):
+        train_in_folds("demo", Run("zh-small"), "default", 2)
 
 
 @pytest.mark.slow

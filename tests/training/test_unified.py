@@ -18,10 +18,13 @@ from decoupled_ner import DecoupledNER, Sentence
 from decoupled_ner.candidates import CandidateGenerator, GazetteerMatches, NGrams, WordNGrams
 from decoupled_ner.data.jsonl import write_jsonl
 from decoupled_ner.inference.decoding import f1_bias
+from decoupled_ner.models.tagger_builder import TaggerRecipe
 from decoupled_ner.training.base import EncoderTraining, warmup_linear
 from decoupled_ner.training.cli import PatientStopping
 from decoupled_ner.training.data import UnifiedData
+from decoupled_ner.training.tagger import TaggerTraining
 from decoupled_ner.training.unified import UnifiedTraining
+from decoupled_ner.training.window_data import WindowData
 from decoupled_ner.types import InputError, Region, entity_at
 
 
@@ -343,6 +346,73 @@ def test_train_mentions_propose_single_characters(
     data = UnifiedData(str(tmp_path), tiny_encoder, others, train_mentions=True)
     [candidate] = data.candidates.candidates("从中国来")
     assert (candidate.region, candidate.sources) == (Region(1, 2), ("train-mentions",))
+
+
+def test_nothing_is_taken_from_dev_or_test(tmp_path: Path, tiny_encoder: str):
+    for split, name in (("train", "东方"), ("dev", "明天"), ("test", "电话")):
+        write_jsonl([Sentence(name, (entity_at(name, 0, 2, "PER"),))], tmp_path / f"{split}.jsonl")
+    others = GazetteerMatches.from_mentions({"东京": ["LOC"]})
+    data = UnifiedData(str(tmp_path), tiny_encoder, others, train_mentions=True, mention_swaps=1.0)
+    assert data.candidates.propose("东方明天电话") == [Region(0, 2)]
+    assert data.swaps.mentions == [[], ["东方"]]
+
+
+def test_a_run_goes_on_behind_an_epoch(
+    two_sentences: list[Sentence], tmp_path: Path, tiny_encoder: str
+):
+    """With what only counts between epochs: the F1 that the next outside bias is for."""
+    kept = tmp_path / "kept.ckpt"
+
+    class Watch(pl.Callback):
+        def __init__(self) -> None:
+            self.biases: list[float] = []
+
+        def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+            self.biases.append(module.model.config.outside_bias)
+
+        def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+            if not kept.exists():
+                trainer.save_checkpoint(kept, weights_only=False)
+
+    def fit(start: Path | None) -> tuple[list[float], dict[str, torch.Tensor]]:
+        model, data = modules(two_sentences, tmp_path, tiny_encoder, outside_bias="f1")
+        data.negatives_per_positive, watch = 2.0, Watch()
+        run = trainer(tmp_path, 3, num_sanity_val_steps=0, callbacks=[watch])
+        run.fit(model, data, ckpt_path=start, weights_only=False)
+        return watch.biases, model.state_dict()
+
+    (whole, weights), (rest, again) = fit(None), fit(kept)
+    assert rest == whole[1:] and whole[1] != whole[0]
+    assert all(torch.equal(value, again[name]) for name, value in weights.items())
+
+
+def test_each_part_of_a_tagger_has_its_own_rate_and_warms_up(
+    two_sentences: list[Sentence], tmp_path: Path, tiny_encoder: str
+):
+    for split in ("train", "dev"):
+        write_jsonl(two_sentences, tmp_path / f"{split}.jsonl")
+    data = WindowData(str(tmp_path), tiny_encoder, batch_size=2)
+    parts = TaggerRecipe(head="crf", recurrent="bilstm", recurrent_size=4)
+    model = TaggerTraining(tiny_encoder, data.labels, parts, lr=1e-5, new_lr=1e-3, warmup=0.5)
+    run = trainer(tmp_path, 4, limit_val_batches=0)
+    run.fit(model, data)  # four steps
+    encoder = set(map(id, model.model.encoder.parameters()))
+    for group in run.optimizers[0].param_groups:
+        rate = 1e-5 if id(group["params"][0]) in encoder else 1e-3
+        assert group["initial_lr"] == rate
+        assert len({id(parameter) in encoder for parameter in group["params"]}) == 1
+    assert [model.rate_by_step()(step) for step in range(4)] == [0.0, 0.5, 1.0, 0.5]
+
+
+def test_averaged_over_ranks_a_loss_is_the_mean_over_all_items(monkeypatch: pytest.MonkeyPatch):
+    totals, weights = torch.tensor([6.0, 1.0]), torch.tensor([3.0, 0.5])
+    monkeypatch.setattr(torch.distributed, "all_reduce", lambda weight: weight.fill_(3.5))
+    two, one = (SimpleNamespace(trainer=SimpleNamespace(world_size=n)) for n in (2, 1))
+    pairs = zip(totals, weights, strict=True)
+    parts = [EncoderTraining.mean_over_ranks(two, *pair) for pair in pairs]  # type: ignore[arg-type]
+    assert float(sum(parts)) / 2 == pytest.approx(7.0 / 3.5)  # DDP averages
+    assert weights.tolist() == [3.0, 0.5]
+    assert float(EncoderTraining.mean_over_ranks(one, totals[0], weights[0])) == 2.0  # type: ignore[arg-type]
 
 
 def test_warmup_linear():
