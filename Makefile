@@ -32,7 +32,7 @@ setup: .venv/.ready ## make the virtual environment
 all: setup ## the whole chain, what is up to date left out: DATASET=demo TEXT=news.txt SOURCES=file.yaml
 	$(BIN)/decoupled-ner all $(DATASET) --encoder $(ENCODER) --seed $(SEED) $(foreach file,$(TEXT),--text $(file)) $(if $(SOURCES),--sources $(SOURCES)) $(ARGS)
 
-demo: setup ## train on the demo set, evaluate and show predictions (under five minutes on two cores)
+demo: setup ## train on the demo set, evaluate and show predictions (under five minutes on two cores with bf16)
 	$(BIN)/decoupled-ner unify demo
 	$(BIN)/decoupled-ner predict --dataset demo --limit 12 --format terminal
 	$(BIN)/decoupled-ner predict --text 篮协成立于1956年6月 --format terminal
