@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from unicodedata import category
 
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -130,6 +131,12 @@ def entity_at(text: str, start: int, end: int, label: str, score: float = 1.0) -
 def unique_regions(regions: Sequence[Region]) -> list[Region]:
     """Regions sorted by start, then end, without repeats."""
     return sorted(set(regions))
+
+
+def is_mark(character: str) -> bool:
+    """Whether it stands on the character before it: Python's regular expressions take combining
+    marks for no part of a word."""
+    return category(character).startswith("M")
 
 
 def well_formed(text: str) -> str:

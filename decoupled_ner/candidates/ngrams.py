@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from typing import Any
-from unicodedata import category
 
 from decoupled_ner.candidates.base import CandidateGenerator
-from decoupled_ner.types import InputError, Region, unique_regions
+from decoupled_ner.types import InputError, Region, is_mark, unique_regions
 
 # A unit is a character of a script that doesn't space its words, or a word of one that does.
 _UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u30ff\u3400-\u9fff\uf900-\ufaff"
@@ -59,12 +58,14 @@ class NGrams(CandidateGenerator):
 
 
 def _with_marks(text: str, spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Units with the combining marks on their last letter, and words that only marks divide whole:
-    Python's regular expressions take marks for no part of a word."""
+    """Units with the combining marks on their last letter, and words that only marks divide
+    whole."""
     units: list[tuple[int, int]] = []
     for start, letters_end in spans:
+        if units and start < units[-1][1]:
+            continue  # a mark of a script that doesn't space its words, which is with its letter
         end = _behind_marks(text, letters_end)
-        if units and units[-1][1] == start and _is_mark(text[start - 1]):
+        if units and units[-1][1] == start and is_mark(text[start - 1]):
             first = units[-1][0]
             if not (_IDEOGRAPH.match(text, first) or _IDEOGRAPH.match(text, start)):
                 units[-1] = (first, end)
@@ -74,13 +75,9 @@ def _with_marks(text: str, spans: list[tuple[int, int]]) -> list[tuple[int, int]
 
 
 def _behind_marks(text: str, end: int) -> int:
-    while end < len(text) and _is_mark(text[end]):
+    while end < len(text) and is_mark(text[end]):
         end += 1
     return end
-
-
-def _is_mark(character: str) -> bool:
-    return category(character).startswith("M")
 
 
 _TOKEN = re.compile(r"\S+")
@@ -97,10 +94,8 @@ class _Token:
         self.is_name = core is not None and any(c.isupper() or c.isdigit() for c in core[0])
         self.start, self.end = start, end
         if core is not None:
-            self.start, self.end = (
-                start + core.start(),
-                start + _behind_marks(self.text, core.end()),
-            )
+            self.start = start + core.start()
+            self.end = start + _behind_marks(self.text, core.end())
 
 
 class WordNGrams(CandidateGenerator):

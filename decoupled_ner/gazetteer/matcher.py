@@ -8,11 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from typing import Literal, cast, get_args
-from unicodedata import category
 
 from daachorse import CharwiseDoubleArrayAhoCorasick
 
-from decoupled_ner.types import InputError
+from decoupled_ner.types import InputError, is_mark
 
 #: ``(start, end, entry)``: the region and the number of the mention that matched.
 Hit = tuple[int, int, int]
@@ -143,9 +142,9 @@ def _inside_word(text: str, place: int) -> bool:
     mark that stands on the one before."""
     if not 0 < place < len(text):
         return False
-    if category(text[place]).startswith("M"):
+    if is_mark(text[place]):
         return True
     before = place - 1
-    while before and category(text[before]).startswith("M"):
+    while before and is_mark(text[before]):
         before -= 1
     return _SPACED.match(text, before) is not None and _SPACED.match(text, place) is not None

@@ -17,7 +17,7 @@ from tokenizers import Regex, pre_tokenizers
 from transformers import PreTrainedTokenizerBase
 
 from decoupled_ner.models.encoder import plain_tokenizer
-from decoupled_ner.types import InputError, well_formed
+from decoupled_ner.types import InputError, is_mark, well_formed
 
 #: ``word``: an ideograph, a run of other letters, a run of digits, or a single other character.
 #: ``character``: every character. ``whitespace``: what stands between white space (CoNLL's tokens).
@@ -57,22 +57,18 @@ def _with_marks(text: str, spans: list[tuple[int, int]]) -> list[tuple[int, int]
     for start, end in spans:
         if joined and joined[-1][1] == start:
             first, _ = joined[-1]
-            in_word = _is_mark(text[start - 1]) and _runs(text[first]) and _runs(text[start])
-            if in_word or _is_mark(text[start]):
+            in_word = is_mark(text[start - 1]) and _runs(text[first]) and _runs(text[start])
+            if in_word or is_mark(text[start]):
                 joined[-1] = (first, end)
                 continue
         joined.append((start, end))
     return joined
 
 
-def _is_mark(character: str) -> bool:
-    return category(character).startswith("M")
-
-
 def _runs(character: str) -> bool:
     """Whether a run may begin with it."""
     alone = re.match(f"[{_UNSPACED}]", character)
-    return _is_mark(character) or (character.isalnum() and not alone)
+    return is_mark(character) or (character.isalnum() and not alone)
 
 
 class TokenizedUnits(NamedTuple):

@@ -91,6 +91,7 @@ def test_combining_marks_belong_to_their_letters():
     assert mentions(NGrams(1), f"{jose}s भारतीय 字\u0301字") == [
         f"{jose}s", "भारतीय", "字\u0301", "字",
     ]  # fmt: skip
+    assert mentions(NGrams(1), "ที่ไทย") == ["ที่", "ไ", "ท", "ย"]
 
 
 def test_word_ngrams_are_runs_of_capitalised_words():
