@@ -131,7 +131,7 @@ def test_two_runs_in_one_folder_wait_for_each_other(text: Path, tmp_path: Path) 
 def test_two_processes_cut_as_one(
     tmp_path: Path, text: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("decoupled_ner.data.embeddings.corpus._BLOCK", 256)
+    monkeypatch.setattr("decoupled_ner.data.embeddings.corpus.BLOCK_BYTES", 256)
     [file] = text_files([text])
     for processes in (1, 2):
         (folder := tmp_path / str(processes)).mkdir()

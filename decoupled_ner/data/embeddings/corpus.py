@@ -23,7 +23,8 @@ from decoupled_ner.types import well_formed
 #: the one behind it, and jieba's words.
 KINDS = ("characters", "bigrams", "words")
 
-_BLOCK = 1 << 20
+#: What is cut at a time.
+BLOCK_BYTES = 1 << 20
 _LINES_TOGETHER = 500
 #: gensim drops what is beyond 10,000 tokens of a line.
 _TOKENS_A_LINE = 5_000
@@ -33,7 +34,7 @@ _COUNTED = 5_000_000
 
 def blocks_of(file: TextFile) -> Iterator[Block]:
     """A file in parts that are worked on by themselves."""
-    return read_blocks(file, _BLOCK)
+    return read_blocks(file, BLOCK_BYTES)
 
 
 def lines_of(block: Block, share: float) -> Iterator[str]:

@@ -14,6 +14,7 @@ from decoupled_ner.checksums import sha256_of
 from decoupled_ner.data.distant.engines import run
 from decoupled_ner.data.distant.texts import TextFile, text_files
 from decoupled_ner.data.embeddings.corpus import (
+    BLOCK_BYTES,
     KINDS,
     Cut,
     blocks_of,
@@ -124,7 +125,8 @@ def _prepare(
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir()
     total = sum(file.path.stat().st_size for file in files)
-    blocks = run(files, blocks_of, Cut(settings.share), processes=workers)
+    processes = min(workers, -(-total // BLOCK_BYTES) or 1)
+    blocks = run(files, blocks_of, Cut(settings.share), processes=processes)
     write_corpora(blocks, fresh, settings, lambda done: progress("segmenting", done, total))
     fresh.rename(work)
 
