@@ -4,7 +4,8 @@ dictionary entries, distantly supervised text. Dev and test stay as they are."""
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Literal
@@ -52,29 +53,43 @@ class ExtraTraining:
 
 
 def extra_sentences(
-    extra: ExtraTraining, train: Sequence[Sentence], types: Sequence[str], seed: int
-) -> tuple[list[Sentence], int]:
-    """The sentences to add, and how many were left out because the data set lacks one of their
-    types; without the entity they would teach that it is none.
+    extra: ExtraTraining,
+    train: Sequence[Sentence],
+    types: Sequence[str],
+    seed: int,
+    held_out: Sequence[Sentence] = (),
+    unseen: Collection[str] = (),
+) -> tuple[list[Sentence], Counter[str]]:
+    """The sentences to add, and how many were left out and why: because the data set lacks one of
+    their types, since without the entity they would teach that it is none; or because they are not
+    to be seen in training.
 
     Args:
         train: the split that they are added to.
         types: the data set's types.
         seed: of what is drawn.
+        held_out: sentences of the split that must not be trained on: neither they nor the copies
+            that ``decoupled-ner augment`` makes of them are added.
+        unseen: texts of other splits, dev's and test's, which are not added either.
 
     Raises:
         InputError: a file, gazetteer or folder can't be read.
     """
     have = {(sentence.id, sentence.text) for sentence in train}
-    known, kept, left_out = set(types), list[Sentence](), 0
+    unseen_texts = {*unseen, *(sentence.text for sentence in held_out)}
+    unseen_ids = {sentence.id for sentence in held_out} - {""}
+    known, kept, left_out = set(types), list[Sentence](), Counter[str]()
     for sentence in _sentences(extra, seed):
         if (sentence.id, sentence.text) in have:
+            continue
+        if sentence.text in unseen_texts or sentence.id.rpartition("~")[0] in unseen_ids:
+            left_out["that training must not see"] += 1
             continue
         renamed = _renamed(sentence, extra.rename)
         if all(entity.label in known for entity in renamed.entities):
             kept.append(renamed)
         else:
-            left_out += 1
+            left_out["for types that the data set lacks"] += 1
     return kept, left_out
 
 

@@ -239,7 +239,7 @@ def finish_recognizer(cli: TrainingCLI, folder: Path, record: dict[str, Any]) ->
     record |= module.facts()  # with what was fitted to the finished model
     recognizer.save_pretrained(folder / "model")
     score = cli.best.best_model_score
-    trained_on = data.data.split(data.fit_on)
+    trained_on = data.annotated_sentences
     record |= {
         "dataset": data.data.name,
         "dev_f1": None if score is None else float(score),

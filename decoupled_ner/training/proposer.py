@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from decoupled_ner.data.extra import ExtraTraining
 from decoupled_ner.data.out_of_fold import fold_of
 from decoupled_ner.inference.proposer import Proposer
 from decoupled_ner.inference.regions import gold_scores
@@ -18,7 +18,7 @@ from decoupled_ner.models.proposer_inputs import build_proposer
 from decoupled_ner.training.base import BaseTraining, check_not_negative
 from decoupled_ner.training.datamodule import TrainingData
 from decoupled_ner.training.metric import RecallAtBudget
-from decoupled_ner.training.sentence_data import EvaluationBatch
+from decoupled_ner.training.sentence_data import NO_EXTRA, EvaluationBatch
 from decoupled_ner.training.window_data import WindowData
 from decoupled_ner.types import InputError, Sentence
 
@@ -34,6 +34,8 @@ class ProposerData(WindowData):
             training on all.
         fold: the part that is left out, counted from 1. Such a proposer is there to propose on that
             part, so dev is not looked at.
+        extra: what is added to them, in every fold too; but nothing of the sentences that a fold
+            holds out, nor of their copies.
         dataset, encoder, fit_on, train_sentences, batch_size, num_workers, seed: as in
             :class:`WindowData`.
     """
@@ -46,6 +48,7 @@ class ProposerData(WindowData):
         fold: int = 0,
         fit_on: str = "train",
         train_sentences: int | None = None,
+        extra: ExtraTraining = NO_EXTRA,
         batch_size: int = 16,
         num_workers: int = 0,
         seed: int = 1,
@@ -55,36 +58,28 @@ class ProposerData(WindowData):
             encoder,
             fit_on,
             train_sentences,
-            batch_size=batch_size,
-            num_workers=num_workers,
-            seed=seed,
+            extra,
+            batch_size,
+            num_workers,
+            seed,
         )
         if not 0 <= fold <= folds or bool(fold) != bool(folds) or folds == 1:
             raise InputError(f"no fold {fold} of {folds}: give at least 2 folds, and one of them")
         if not folds and not super().validates:
             raise InputError("a proposer's threshold needs a dev split that is not trained on")
         self.folds, self.fold = folds, fold
-        if fold and not (self.training_sentences and self.held_out_sentences()):
+        if fold and not (self.annotated_sentences and self.held_out_sentences):
             raise InputError(f"{self.data.name}: too few sentences for {folds} folds")
 
     @property
     def validates(self) -> bool:
         return not self.fold and super().validates
 
-    @cached_property
-    def training_sentences(self) -> tuple[Sentence, ...]:
-        """Those of the other folds."""
-        return tuple(s for s in self.data.split(self.fit_on) if not self._is_held_out(s))
-
-    def held_out_sentences(self) -> list[Sentence]:
-        """Those of the fold that is left out."""
-        return [s for s in self.data.split(self.fit_on) if self._is_held_out(s)]
+    def is_held_out(self, sentence: Sentence) -> bool:
+        return bool(self.fold) and fold_of(sentence.text, self.folds) == self.fold
 
     def val_dataloader(self) -> DataLoader[EvaluationBatch] | list[Any]:
         return super().val_dataloader() if self.validates else []
-
-    def _is_held_out(self, sentence: Sentence) -> bool:
-        return bool(self.fold) and fold_of(sentence.text, self.folds) == self.fold
 
 
 class ProposerTraining(BaseTraining):

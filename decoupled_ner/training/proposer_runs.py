@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,13 @@ from decoupled_ner.models.encoder import is_small, load_encoder_config
 from decoupled_ner.training.cli import TrainingCLI
 from decoupled_ner.training.launch import Run, train
 from decoupled_ner.training.proposer import BUDGETS, ProposerData, ProposerTraining
-from decoupled_ner.training.runs import dataset_slug, run_folder, write_json
+from decoupled_ner.training.runs import (
+    dataset_slug,
+    run_folder,
+    stamp_of,
+    write_json,
+    written_since,
+)
 from decoupled_ner.types import InputError
 
 #: The candidates of a fold, in its run's folder, and those of all folds, in the whole proposer's.
@@ -70,18 +77,51 @@ def train_in_folds(dataset: str, run: Run, recipe_name: str, folds: int) -> Path
     if folds < 2:
         raise InputError(f"--folds needs at least 2, not {folds}")
     parts: list[tuple[int, int] | None] = [(number, folds) for number in range(1, folds + 1)]
-    for part in [*parts, None]:
-        folder = proposer_folder(dataset, run, part)
-        if run.resume and (folder / "result.json").is_file():
+    folders = {part: proposer_folder(dataset, run, part) for part in [*parts, None]}
+    left = _left_before(run, [dataset, recipe_name, *run.arguments], folders)
+    for part, folder in folders.items():
+        result, last = folder / "result.json", folder / "checkpoints" / "last.ckpt"
+        if run.resume and written_since(result, left[str(folder)][0]):
             print(f"proposer: {folder} is finished", flush=True)
             continue
-        started = run.resume and (folder / "checkpoints" / "last.ckpt").is_file()
+        started = run.resume and written_since(last, left[str(folder)][1])
         _start(dataset, run, recipe_name, part, ["--ckpt_path", "last"] if started else [])
     found = [OutOfFold.read(proposer_folder(dataset, run, part) / FOLD_FILE) for part in parts]
     path = proposer_folder(dataset, run) / ALL_FOLDS_FILE
     _together(found).write(path)
     print(f"out-of-fold candidates {path}")
     return path
+
+
+def _left_before(
+    run: Run, settings: list[str], folders: Mapping[tuple[int, int] | None, Path]
+) -> dict[str, Any]:
+    """What result and what state lay in each run's folder when the runs were begun. Those are of
+    earlier runs, with other settings perhaps, which one that is resumed must not take for its own.
+
+    Raises:
+        InputError: there is nothing to resume, or what there is has other settings.
+    """
+    whole = folders[None]
+    path = whole.with_name(f".{whole.name}.{len(folders) - 1}-folds.json")
+    if not run.resume:
+        files = ("result.json", "checkpoints/last.ckpt")
+        left = {str(f): [stamp_of(f / name) for name in files] for f in folders.values()}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(path, {"settings": settings, "left": left})
+        return left
+    try:
+        begun = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"nothing to resume for {whole}: leave out --ckpt_path last ({error})"
+        ) from error
+    if begun["settings"] != settings:
+        raise InputError(
+            f"the folds were begun with {' '.join(begun['settings'])}: give the same, or run all"
+            " anew without --ckpt_path last"
+        )
+    return dict(begun["left"])
 
 
 def finish_proposer(cli: TrainingCLI, folder: Path, record: dict[str, Any]) -> None:
@@ -94,7 +134,8 @@ def finish_proposer(cli: TrainingCLI, folder: Path, record: dict[str, Any]) -> N
     proposer = module.proposer()
     record |= {
         "dataset": data.data.name,
-        "train_sentences": len(data.training_sentences),
+        "train_sentences": len(data.annotated_sentences),
+        "extra_sentences": len(data.training_sentences) - len(data.annotated_sentences),
         "checksums": dict(data.data.checksums),
     }
     if data.fold:
@@ -127,7 +168,7 @@ def _save_and_measure(proposer: Proposer, data: ProposerData, folder: Path) -> d
 def _write_fold(proposer: Proposer, data: ProposerData, path: Path, record: dict[str, Any]) -> None:
     """The best regions of the fold's sentences. How many is set by their number alone: neither dev
     nor a gold entity is looked at."""
-    texts = list(dict.fromkeys(sentence.text for sentence in data.held_out_sentences()))
+    texts = list(dict.fromkeys(sentence.text for sentence in data.held_out_sentences))
     found = proposer.scored(texts, progress="out-of-fold candidates")
     kept = max(BUDGETS)
     scores = np.concatenate([of_text.scores for of_text in found])
@@ -137,6 +178,7 @@ def _write_fold(proposer: Proposer, data: ProposerData, path: Path, record: dict
         "folds": data.folds,
         "budget": kept,
         "fit_on": data.fit_on,
+        "extra": asdict(data.extra),
         **{key: record[key] for key in ("dataset", "checksums", "encoder", "seed", "epochs")},
     }
     lines = []

@@ -59,19 +59,39 @@ class SentenceData(TrainingData):
         self.fit_on, self.extra = fit_on, extra
         self.labels = list(self.data.labels.names)
 
+    def is_held_out(self, sentence: Sentence) -> bool:
+        """Whether a sentence of the split is not trained on; data in folds hold some out."""
+        return False
+
+    @cached_property
+    def annotated_sentences(self) -> tuple[Sentence, ...]:
+        """Those of the data set that are trained on."""
+        return tuple(s for s in self.data.split(self.fit_on) if not self.is_held_out(s))
+
+    @cached_property
+    def held_out_sentences(self) -> tuple[Sentence, ...]:
+        """Those of the split that are not."""
+        return tuple(s for s in self.data.split(self.fit_on) if self.is_held_out(s))
+
     @cached_property
     def training_sentences(self) -> tuple[Sentence, ...]:
-        """The split that is trained on, and behind it what `extra` adds."""
-        gold = self.data.split(self.fit_on)
+        """`annotated_sentences`, and behind them what `extra` adds."""
+        gold = self.annotated_sentences
         if self.extra == NO_EXTRA:
             return gold
-        added, left_out = extra_sentences(self.extra, gold, self.labels[1:], self.seed)
+        trained_on = self.fit_on.split("+")
+        unseen = {
+            sentence.text
+            for split, sentences in self.data.splits.items()
+            if split not in trained_on
+            for sentence in sentences
+        }
+        added, left_out = extra_sentences(
+            self.extra, gold, self.labels[1:], self.seed, self.held_out_sentences, unseen
+        )
         if rank_zero_only.rank == 0:  # type: ignore[attr-defined]
-            print(
-                f"extra training sentences: {len(added)}"
-                + f", {left_out} left out for types that {self.data.name} lacks" * bool(left_out),
-                flush=True,
-            )
+            reasons = "".join(f", {count} left out {why}" for why, count in left_out.items())
+            print(f"extra training sentences: {len(added)}{reasons}", flush=True)
         return (*gold, *added)
 
     @property

@@ -48,17 +48,33 @@ def test_files_without_what_training_has(two_sentences: list[Sentence], tmp_path
     copy = Sentence("篮协成立于1957年6月", (entity_at("篮协", 0, 2, "ORG"),), "0~1")
     write_jsonl([*two_sentences, copy], tmp_path / "more.jsonl")
     extra = ExtraTraining(files=[str(tmp_path / "more.jsonl")])
-    assert extra_sentences(extra, two_sentences, TYPES, 1) == ([copy], 0)
+    assert extra_sentences(extra, two_sentences, TYPES, 1) == ([copy], {})
+
+
+def test_what_is_tested_on_is_never_added(
+    two_sentences: list[Sentence], tmp_path: Path, tiny_encoder: str, capsys: pytest.CaptureFixture
+) -> None:
+    dev, test = (Sentence(f"{name}里的一句话") for name in ("开发", "测试"))
+    for split, sentences in (("train", two_sentences), ("dev", [dev]), ("test", [test])):
+        write_jsonl(sentences, tmp_path / f"{split}.jsonl")
+    fresh = Sentence("新的一句话", (), "fresh")
+    write_jsonl([fresh, Sentence(dev.text), test], tmp_path / "more.jsonl")
+    extra = ExtraTraining(files=[str(tmp_path / "more.jsonl")])
+    added = WindowData(str(tmp_path), tiny_encoder, extra=extra).training_sentences
+    assert [sentence.text for sentence in added[2:]] == [fresh.text]
+    assert "extra training sentences: 1, 2 left out that training must" in capsys.readouterr().out
+    with_dev = WindowData(str(tmp_path), tiny_encoder, fit_on="train+dev", extra=extra)
+    assert [s.text for s in with_dev.training_sentences[3:]] == [fresh.text, dev.text]
 
 
 def test_entries_are_sentences_of_one_entity(gazetteer: str) -> None:
     found, left_out = extra_sentences(ExtraTraining(gazetteer=gazetteer), [], TYPES, 1)
     assert {(s.text, s.entities[0].label) for s in found} == set(NAMES) - {("长江", "LOC")}
     assert all((s.entities[0].start, s.entities[0].end) == (0, len(s.text)) for s in found)
-    assert left_out == 1
+    assert left_out == {"for types that the data set lacks": 1}
     renamed = ExtraTraining(gazetteer=gazetteer, rename={"LOC": "GPE"})
     found, left_out = extra_sentences(renamed, [], TYPES, 1)
-    assert len(found) == 5 and left_out == 0
+    assert len(found) == 5 and not left_out
 
 
 def test_some_are_drawn_by_the_seed(gazetteer: str, distant: str) -> None:
@@ -72,7 +88,7 @@ def test_some_are_drawn_by_the_seed(gazetteer: str, distant: str) -> None:
 
 def test_a_sentence_of_another_type_is_left_out(distant: str) -> None:
     found, left_out = extra_sentences(ExtraTraining(distant=distant), [], TYPES, 1)
-    assert (len(found), left_out) == (4, 2)
+    assert (len(found), left_out.total()) == (4, 2)
     assert not any("长江" in sentence.text for sentence in found)
 
 

@@ -20,6 +20,7 @@ from pytorch_lightning.cli import LightningArgumentParser
 
 from decoupled_ner.candidates import JiebaNouns, Union
 from decoupled_ner.data.catalog import load_dataset
+from decoupled_ner.data.extra import ExtraTraining
 from decoupled_ner.data.jsonl import write_jsonl
 from decoupled_ner.data.out_of_fold import FoldText, OutOfFold, fold_of
 from decoupled_ner.inference.proposer import Proposer, ProposerCandidates
@@ -152,6 +153,24 @@ def test_a_fold_never_sees_what_it_proposes_on(
         assert len(written.texts) == len(proposed)
 
 
+def test_extra_sentences_give_no_fold_what_it_proposes_on(
+    data: Path, tiny_encoder: str, tmp_path: Path
+):
+    train = load_dataset(str(data)).split("train")
+    copies = [Sentence("好" + s.text, (), f"{s.id}~1") for s in train]
+    foreign = Sentence("外来的一句话", (), "more")
+    write_jsonl([*train, *copies, foreign], tmp_path / "more.jsonl")
+    extra = ExtraTraining(files=[str(tmp_path / "more.jsonl")])
+    for fold in (1, 2):
+        module = ProposerData(str(data), tiny_encoder, folds=2, fold=fold, extra=extra)
+        kept = [s for s in train if fold_of(s.text, 2) != fold]
+        wanted = [*(s.text for s in kept), *("好" + s.text for s in kept), foreign.text]
+        assert sorted(s.text for s in module.training_sentences) == sorted(wanted)
+        assert len(module.held_out_sentences) == len(train) - len(kept) > 0
+    whole = ProposerData(str(data), tiny_encoder, extra=extra)
+    assert len(whole.training_sentences) == 2 * len(train) + 1
+
+
 def start(recipe: str, data: Path, encoder: str, runs: Path, *more: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "decoupled_ner.cli", "proposer", str(data)]
     return subprocess.Popen(
@@ -170,12 +189,15 @@ def run(recipe: str, data: Path, encoder: str, runs: Path, *more: str) -> Path:
 
 def test_finished_folds_are_kept_only_where_a_run_resumes(monkeypatch: pytest.MonkeyPatch):
     begun: list[tuple[int, int] | None] = []
+    stopping = set[tuple[int, int] | None]()
     epochs: Iterator[int] = itertools.repeat(1)
 
     def start(
         dataset: str, run: Run, recipe: str, fold: tuple[int, int] | None, more: Sequence[str]
     ) -> None:
         begun.append(fold)
+        if fold in stopping:
+            raise KeyboardInterrupt
         folder = proposer_folder(dataset, run, fold)
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "result.json").touch()
@@ -189,6 +211,15 @@ def test_finished_folds_are_kept_only_where_a_run_resumes(monkeypatch: pytest.Mo
         begun.clear()
         train_in_folds("demo", Run("zh-small", resume=resume), "default", 2)
         assert len(begun) == count
+    with pytest.raises(InputError, match="the folds were begun with demo default: give the same"):
+        train_in_folds("demo", Run("zh-small", arguments=("--x=1",), resume=True), "default", 2)
+    stopping.add((2, 2))  # what finished with other settings before is no part of this
+    with pytest.raises(KeyboardInterrupt):
+        train_in_folds("demo", Run("zh-small", arguments=("--x=1",)), "default", 2)
+    begun.clear()
+    stopping.clear()
+    train_in_folds("demo", Run("zh-small", arguments=("--x=1",), resume=True), "default", 2)
+    assert begun == [(2, 2), None]
     epochs = itertools.count()  # each fold with other settings
     with pytest.raises(InputError, match="different settings"):
         train_in_folds("demo", Run("zh-small"), "default", 2)
