@@ -36,6 +36,7 @@ def run_all(
     from decoupled_ner.training.chain_plan import plan_chain
 
     chain = plan_chain(recipe, encoder=encoder, text=text or (), sources=sources, seed=seed)
+    output = sys.stderr if as_json else None  # standard output is JSON and nothing else
     show(_shown(chain), as_json, _render)
     if dry_run:
         return
@@ -44,8 +45,8 @@ def run_all(
         if state == "up to date":
             continue
         because = f" ({why})" if why else ""
-        print(f"== {step.name}: {state}{because}", flush=True, file=sys.stderr if as_json else None)
-        chain.run(step)
+        print(f"== {step.name}: {state}{because}", flush=True, file=output)
+        chain.run(step, output)
 
 
 def _shown(chain: Chain) -> dict[str, Any]:

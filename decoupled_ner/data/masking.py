@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from decoupled_ner.candidates.base import CandidateGenerator
-from decoupled_ner.data.pairs import PairEncoder, TokenizedText, pad_ids
+from decoupled_ner.data.pairs import PairEncoder, TokenizedText, pad_ids, window
 from decoupled_ner.labels import OUTSIDE
 from decoupled_ner.models.encoder import load_tokenizer
 from decoupled_ner.models.units import split_units
@@ -119,18 +119,20 @@ class ContextEncoder:
         if max_tokens < 2 * MASKED_TOKENS:
             raise InputError(f"max_tokens={max_tokens} must be at least {2 * MASKED_TOKENS}")
         tokenizer = load_tokenizer(encoder)
-        # The pair's context has one mask, which becomes as many as the mention has tokens.
-        self._pairs = PairEncoder(tokenizer, MASKED_TOKENS + 2, max_tokens - MASKED_TOKENS + 1)
+        self._max_tokens = max_tokens
+        self._pairs = PairEncoder(tokenizer, MASKED_TOKENS + 2, max_tokens)
         self.tokenize_batch = self._pairs.tokenize_batch
 
     def encode(self, tokens: TokenizedText, region: Region) -> MaskedContext:
         """The sentence with each token of ``region`` masked."""
         pair = self._pairs.encode(tokens, region)
         targets, place = pair.mention[1:-1], pair.mask_index
+        # The pair's context has one mask, which becomes as many as the mention has tokens.
+        room = self._max_tokens - 2 - len(targets)
+        left, right = window(pair.context[1:place], pair.context[place + 1 : -1], room)
         masks = [self._pairs.mask] * len(targets)
-        return MaskedContext(
-            [*pair.context[:place], *masks, *pair.context[place + 1 :]], place, targets
-        )
+        ids = [self._pairs.cls, *left, *masks, *right, self._pairs.sep]
+        return MaskedContext(ids, 1 + len(left), targets)
 
     def collate(self, contexts: Sequence[MaskedContext], labels: Sequence[int]) -> ContextBatch:
         """Pad to the longest of this batch, rounded up."""

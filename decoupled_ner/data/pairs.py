@@ -124,14 +124,11 @@ class PairEncoder:
         if len(mention) > self.mention_budget:
             head = (self.mention_budget + 1) // 2
             mention = mention[:head] + mention[len(mention) - (self.mention_budget - head) :]
-        half = self.context_budget // 2
-        keep_left = min(len(left), max(half, self.context_budget - len(right)))
-        keep_right = min(len(right), self.context_budget - keep_left)
-        left, right = left[len(left) - keep_left :], right[:keep_right]
+        left, right = window(left, right, self.context_budget)
         return Pair(
             [self.cls, *mention, self.sep],
             [self.cls, *left, self.mask, *right, self.sep],
-            1 + keep_left,
+            1 + len(left),
         )
 
     def _between(self, tokens: TokenizedText, start: int, end: int, most: int) -> list[int]:
@@ -175,6 +172,13 @@ class PairEncoder:
             position: span for span in spans.values() for position in range(span[0] + 1, span[1])
         }
         return TokenizedText(text, encoding.ids, starts, words)
+
+
+def window(left: list[int], right: list[int], budget: int) -> tuple[list[int], list[int]]:
+    """Of the tokens on both sides of a mention at most ``budget``, those nearest to it; what one
+    side does not need is given to the other."""
+    keep_left = min(len(left), max(budget // 2, budget - len(right)))
+    return left[len(left) - keep_left :], right[: budget - keep_left]
 
 
 class PairBatch(NamedTuple):

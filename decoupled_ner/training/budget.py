@@ -11,7 +11,7 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback, RichProgressBar
 
-from decoupled_ner.training.cli import ResumePoint
+from decoupled_ner.training.cli import ResumePoint, at_whole_step
 from decoupled_ner.training.schedule import StableDecay
 from decoupled_ner.types import InputError
 
@@ -28,7 +28,7 @@ class Budget(Callback):
         schedule: tells what the steps are; where it leaves them open, ``minutes`` must be given.
         minutes: of training in all calls together; the decay's share of them comes at the end.
         piece_minutes: of this call; the run then stops and can be resumed.
-        finish: begin the decay now.
+        finish: begin the decay now, unless it has begun.
     """
 
     def __init__(
@@ -71,13 +71,13 @@ class Budget(Callback):
                 f"the run has {self.step} steps already: to make it longer, raise --model.steps"
                 f" or --model.minutes and give --ckpt_path {STABLE}"
             )
-        if self.finish and not self.schedule.begun:
+        if self.finish and not self.schedule.decays_at(self.step):
             if not self.step:
                 raise InputError("nothing to finish: the run has not begun")
             if trainer.is_global_zero and trainer.ckpt_path is not None:
                 kept = Path(trainer.ckpt_path).with_name(f"{STABLE}.ckpt")
                 if kept != Path(trainer.ckpt_path):
-                    shutil.copyfile(trainer.ckpt_path, kept)
+                    replace_by_copy(Path(trainer.ckpt_path), kept)
             self.schedule.begin(self.step)
 
     def on_train_batch_end(
@@ -128,9 +128,7 @@ class StepResumePoint(ResumePoint):
 
     def on_train_batch_end(self, trainer: pl.Trainer, *arguments: Any) -> None:
         super().on_train_batch_end(trainer, *arguments)
-        progress: Any = trainer.fit_loop.epoch_loop.batch_progress.current
-        whole_step = progress.processed % trainer.accumulate_grad_batches == 0
-        if trainer.should_stop and whole_step:
+        if trainer.should_stop and at_whole_step(trainer):
             path = _folder(trainer) / f"{self.CHECKPOINT_NAME_LAST}.ckpt"
             trainer.save_checkpoint(path, weights_only=False)
 
@@ -149,6 +147,13 @@ class BudgetProgressBar(RichProgressBar):
 
     def _get_train_description(self, current_epoch: int) -> str:
         return "Training"  # not "Epoch 0/-2": there is one, without end
+
+
+def replace_by_copy(source: Path, target: Path) -> None:
+    """Copy a file beside, then rename."""
+    fresh = target.with_name(f".{target.stem}.new")
+    shutil.copyfile(source, fresh)
+    fresh.replace(target)
 
 
 def _folder(trainer: pl.Trainer) -> Path:

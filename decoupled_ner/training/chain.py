@@ -14,7 +14,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TextIO
 
 from decoupled_ner.checksums import sha256_of
 from decoupled_ner.training.runs import (
@@ -83,8 +83,11 @@ class Chain:
             return "changed", "its output"
         return "up to date", ""
 
-    def run(self, step: Step) -> None:
+    def run(self, step: Step, output: TextIO | None = None) -> None:
         """Run a step, from its last checkpoint where it was interrupted.
+
+        Args:
+            output: where to it prints; None for this process's standard output.
 
         Raises:
             InputError: the command failed, or the step's options stopped it before its end.
@@ -109,6 +112,7 @@ class Chain:
         done = subprocess.run(
             [sys.executable, "-m", "decoupled_ner.cli", *arguments],
             env={**os.environ, CHAIN_STEP: step.fingerprint},
+            stdout=output,
             check=False,
         )
         if done.returncode:

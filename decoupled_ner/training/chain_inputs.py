@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from decoupled_ner.checksums import sha256_of
-from decoupled_ner.data.catalog import load_dataset
+from decoupled_ner.data.catalog import DATASETS, load_dataset
 from decoupled_ner.data.distant.texts import text_files
 from decoupled_ner.data.files import decode_text, read_bytes
 from decoupled_ner.gazetteer.sources import load_sources, locate
@@ -87,12 +87,23 @@ def option_inputs(options: Sequence[str]) -> dict[str, str]:
         InputError: there is no such set.
     """
     found: dict[str, str] = {}
-    for option in options:
+    for option in joined(options):
         name, _, value = option.partition("=")
         if name == _DATASET_OPTION:
             found |= dataset_inputs(value)
         else:
             found |= {f"option {name}={path}": sha for path, sha in setting_inputs(value).items()}
+    return found
+
+
+def joined(options: Sequence[str]) -> list[str]:
+    """Options as ``--name=value``, however they were written."""
+    found: list[str] = []
+    for part in options:
+        if found and not part.startswith("--") and "=" not in found[-1]:
+            found[-1] += f"={part}"
+        else:
+            found.append(part)
     return found
 
 
@@ -114,9 +125,9 @@ def _named(value: Any) -> dict[str, str]:
     if not isinstance(value, str) or not value:
         return {}
     path = Path(value)
-    # A data set's name may be a folder's here as well.
-    there = path.is_file() or ("/" in value and path.is_dir())
-    return {value: sha256_of(path)} if there else {}
+    if value in DATASETS or not path.exists():  # the name of a published set may be a folder's too
+        return {}
+    return {value: sha256_of(path)}
 
 
 def encoder_inputs(encoder: Path) -> dict[str, str]:

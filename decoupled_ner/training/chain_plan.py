@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from decoupled_ner.locations import find_recipe, runs_folder
+from decoupled_ner.locations import find_recipe, recipe_folder, runs_folder
 from decoupled_ner.models.encoder import is_small, load_encoder_config, resolve_encoder
 from decoupled_ner.training.chain import RESUMABLE, Chain, Step
 from decoupled_ner.training.chain_inputs import (
@@ -57,6 +57,11 @@ def plan_chain(
     Raises:
         InputError: an unknown recipe, a wrong key, or a missing input.
     """
+    if Path(name).is_dir() and not (recipe_folder("pretrain/chains") / f"{name}.yaml").is_file():
+        raise InputError(
+            f"{name} is a folder: the chain for your own data is a YAML file that names it as"
+            " dataset: (an example is in pretrain/README.md)"
+        )
     path = find_recipe("pretrain/chains", name)
     recipe = _read(path)
     builder = _Builder(path.stem, recipe["dataset"], encoder, seed)

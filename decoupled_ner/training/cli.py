@@ -44,14 +44,21 @@ class ResumePoint(ModelCheckpoint):
         )
 
     def on_train_batch_end(self, trainer: pl.Trainer, *arguments: Any) -> None:
-        # A state of an epoch's last batch would resume behind the epoch's validation.
-        if not trainer.is_last_batch:
+        # A state of an epoch's last batch would resume behind the epoch's validation. A resumed run
+        # may come to save in a step, and that state would lack the gradients of its first part.
+        if not trainer.is_last_batch and at_whole_step(trainer):
             super().on_train_batch_end(trainer, *arguments)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         trainer.save_checkpoint(
             Path(str(self.dirpath)) / f"{self.CHECKPOINT_NAME_LAST}.ckpt", weights_only=False
         )
+
+
+def at_whole_step(trainer: pl.Trainer) -> bool:
+    """Whether no batch lies between the last optimiser step and now."""
+    progress: Any = trainer.fit_loop.epoch_loop.batch_progress.current
+    return bool(progress.processed % trainer.accumulate_grad_batches == 0)
 
 
 class PatientStopping(EarlyStopping):

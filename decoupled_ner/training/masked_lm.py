@@ -24,10 +24,29 @@ from decoupled_ner.models.masked_lm import (
 from decoupled_ner.models.stage1 import VocabularyHead, load_masked_lm
 from decoupled_ner.training.base import BaseTraining
 from decoupled_ner.training.budget import Budget
+from decoupled_ner.training.datamodule import TrainingData
 from decoupled_ner.training.masked_lm_data import MaskedLMData
 from decoupled_ner.training.schedule import StableDecay
 from decoupled_ner.training.throughput import Throughput, flops_per_token
 from decoupled_ner.types import InputError
+
+
+def check_settings(
+    encoder: str | None,
+    layers: int | None,
+    hidden_size: int | None,
+    heads: int | None,
+    steps: int | None,
+    minutes: float | None,
+) -> None:
+    """Raise an `InputError` unless a `MaskedLMTraining` has a start and an end."""
+    if steps is None and minutes is None:
+        raise InputError("how long? give --model.steps or --model.minutes")
+    if encoder is None and not (layers and hidden_size and heads):
+        raise InputError(
+            "nothing to train: give --encoder, or --model.layers, .hidden_size and .heads of a new"
+            " one"
+        )
 
 
 class MaskedLMTraining(BaseTraining):
@@ -81,8 +100,7 @@ class MaskedLMTraining(BaseTraining):
     ) -> None:
         super().__init__(lr, weight_decay, 0.0, seed)
         self.save_hyperparameters()
-        if steps is None and minutes is None:
-            raise InputError("how long? give --model.steps or --model.minutes")
+        check_settings(encoder, layers, hidden_size, heads, steps, minutes)
         self.schedule = StableDecay(warmup_steps, decay_share, None if minutes else steps)
         self.budget = Budget(self.schedule, minutes, piece_minutes, finish)
         self.tokenizer = load_tokenizer(vocabulary)
@@ -98,14 +116,13 @@ class MaskedLMTraining(BaseTraining):
             self.masked_lm, self.had_head = load_masked_lm(encoder)
             if layers is not None:
                 stack_layers(self.masked_lm, layers)
-        elif layers and hidden_size and heads:
+        else:
+            assert layers and hidden_size and heads
             width = feed_forward or 4 * hidden_size
             size = EncoderSize(
                 layers, hidden_size, heads, width, max_positions or 512, dropout or 0.0
             )
             self.masked_lm, self.had_head = new_masked_lm(size, self.tokenizer), True
-        else:
-            raise InputError("a new encoder needs --model.layers, .hidden_size and .heads")
         self.masked_lm.train()  # a loaded model has its dropout switched off
         self._head = VocabularyHead(self.masked_lm)
         if compile:
@@ -122,8 +139,11 @@ class MaskedLMTraining(BaseTraining):
     def rate_by_step(self) -> Callable[[int], float]:
         return self.schedule.rate
 
+    def _make(self, data: TrainingData) -> None:
+        assert isinstance(data, MaskedLMData)
+        check_length(self.masked_lm.config.to_dict(), data.block_length)
+
     def setup(self, stage: str) -> None:
-        check_length(self.masked_lm.config.to_dict(), self.data.block_length)
         if self.is_new and stage == "fit":  # a run that is resumed loads its weights after this
             counts = self.data.corpus.train.counts(len(self.tokenizer))
             predict_frequencies(self.masked_lm, self.tokenizer, torch.from_numpy(counts))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from torch.utils.data import DataLoader, Sampler
@@ -18,6 +20,8 @@ from decoupled_ner.data.corpus import (
     prepare_corpus,
     prepare_vocabulary,
 )
+from decoupled_ner.data.corpus.blocks import SHORTEST_BLOCK
+from decoupled_ner.data.corpus.masks import check_shares
 from decoupled_ner.data.corpus.once import Progress as ShowProgress
 from decoupled_ner.data.corpus.vocabulary import given_vocabulary
 from decoupled_ner.models.encoder import load_tokenizer
@@ -25,6 +29,9 @@ from decoupled_ner.progress import progress_bar
 from decoupled_ner.training.batches import Batches
 from decoupled_ner.training.datamodule import TrainingData, evaluation_loader
 from decoupled_ner.types import InputError
+
+#: In place of an encoder's name where there is none to go on from.
+SCRATCH = "scratch"
 
 
 class MaskedLMData(TrainingData):
@@ -72,11 +79,16 @@ class MaskedLMData(TrainingData):
     ) -> None:
         if encoder and vocabulary:
             raise InputError(f"{encoder} has its vocabulary: leave out --vocabulary")
+        # Mistakes are told before the text is worked on.
+        super().__init__(encoder or SCRATCH, batch_size, num_workers, seed)
+        check_shares(mask_share, whole_words)
+        if block_length < SHORTEST_BLOCK:
+            raise InputError(f"block_length={block_length} must be at least {SHORTEST_BLOCK}")
+        settings = CorpusSettings(SCRATCH, segmenter, segmenter_model, held_out)
         with progress_bar("preparing the text") as show:
             self.vocabulary = encoder or _vocabulary(vocabulary, text, vocabulary_size, show)
-            settings = CorpusSettings(self.vocabulary, segmenter, segmenter_model, held_out)
+            settings = replace(settings, tokenizer=self.vocabulary)
             self.corpus = prepare_corpus(text, settings, processes, show)
-        super().__init__(self.vocabulary, batch_size, num_workers, seed)
         self.block_length, self.mask_share, self.whole_words = block_length, mask_share, whole_words
         self.tokenizer = load_tokenizer(self.vocabulary)
         held = len(self.corpus.held_out) // max(1, block_length - 2)
@@ -86,6 +98,30 @@ class MaskedLMData(TrainingData):
     @property
     def validates(self) -> bool:
         return self.validation_blocks > 0
+
+    def state_dict(self) -> dict[str, Any]:
+        """What makes a run's blocks: a state of other ones is none of this run's."""
+        manifest = self.corpus.manifest
+        kept = ("tokenizer_sha256", "segmenter", "segmenter_model", "held_out", "version")
+        return {
+            "texts": list(manifest["texts"].values()),
+            "block_length": self.block_length,
+            **{name: manifest[name] for name in kept},
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Check that a run that is resumed goes on with its own blocks.
+
+        Raises:
+            InputError: it had other ones, or other tokens.
+        """
+        mine = self.state_dict()
+        if other := [name for name in mine if state_dict[name] != mine[name]]:
+            raise InputError(
+                f"the run had another {other[0].removesuffix('_sha256')}: give it the same text,"
+                " vocabulary and settings of the data, or start a new one with --encoder from what"
+                " it has saved"
+            )
 
     def items_per_epoch(self) -> int:
         """Blocks of one pass through the text."""

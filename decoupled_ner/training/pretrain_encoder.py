@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
+import inspect
 import json
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from pytorch_lightning.cli import LightningArgumentParser
 
 from decoupled_ner.locations import find_recipe
-from decoupled_ner.training.budget import STABLE, BudgetProgressBar, StepResumePoint
+from decoupled_ner.training.budget import (
+    STABLE,
+    BudgetProgressBar,
+    StepResumePoint,
+    replace_by_copy,
+)
 from decoupled_ner.training.cli import TrainingCLI, link_seeds
 from decoupled_ner.training.launch import Run, train
-from decoupled_ner.training.masked_lm import MaskedLMTraining
-from decoupled_ner.training.masked_lm_data import MaskedLMData
+from decoupled_ner.training.masked_lm import MaskedLMTraining, check_settings
+from decoupled_ner.training.masked_lm_data import SCRATCH, MaskedLMData
 from decoupled_ner.training.runs import run_folder, write_json
 from decoupled_ner.training.stage1 import save_masked_lm
 from decoupled_ner.training.starts import Start
 from decoupled_ner.types import InputError
 
-#: In place of an encoder's name where there is none to go on from.
-SCRATCH = "scratch"
 _OWN_SIZES = ("layers", "hidden_size", "heads", "feed_forward", "max_positions", "dropout")
 
 
@@ -38,6 +42,29 @@ class EncoderCLI(TrainingCLI):
         parser.link_arguments("data.vocabulary", "model.vocabulary", apply_on="instantiate")
         link_seeds(parser)
 
+    #: The state that a resumed run goes on from, in the folder of checkpoints.
+    goes_on_from = "last"
+
+    def before_instantiate_classes(self) -> None:
+        """Find mistakes before the text is worked on."""
+        model = self._get(self.config, "model")
+        names = inspect.signature(check_settings).parameters
+        check_settings(**{name: model[name] for name in names})
+        if self._get(self.config, "trainer").max_steps != -1:
+            raise InputError("--trainer.max_steps: give --model.steps, after which the run ends")
+
+    def before_fit(self) -> None:
+        if self.resume:
+            path = Path(self.checkpoints) / f"{self.goes_on_from}.ckpt"
+            state = torch.load(path, map_location="cpu", mmap=True, weights_only=False)
+            self.check_state(state)
+        super().before_fit()
+
+    def check_state(self, state: dict[str, Any]) -> None:
+        """Raise an `InputError` where a state can't be gone on from, while nothing has changed."""
+        if (data := state.get(type(self.datamodule).__qualname__)) is not None:
+            self.datamodule.load_state_dict(data)
+
     def after_fit(self) -> None:
         """All processes take part, so it is not done later."""
         if self.datamodule.validates:
@@ -48,15 +75,24 @@ class StableCLI(EncoderCLI):
     """Goes on from where the decay began. Only once all arguments have turned out to be right does
     that state take the newest one's place."""
 
+    goes_on_from = STABLE
+
     def before_fit(self) -> None:
         # (Lightning takes settings from a checkpoint that is given as a file, and would not let
         # them be changed.)
         super().before_fit()
         if self.trainer.is_global_zero:
             checkpoints = Path(self.checkpoints)
-            fresh = checkpoints / ".last.new"
-            shutil.copyfile(checkpoints / f"{STABLE}.ckpt", fresh)
-            fresh.replace(checkpoints / "last.ckpt")
+            replace_by_copy(checkpoints / f"{STABLE}.ckpt", checkpoints / "last.ckpt")
+
+    def check_state(self, state: dict[str, Any]) -> None:
+        super().check_state(state)
+        end = self.model.schedule.end
+        if end is not None and state["global_step"] >= end:
+            raise InputError(
+                f"the decay began at step {state['global_step']}: to make the run longer, raise"
+                " --model.steps above that"
+            )
 
 
 def pretrain_encoder(
@@ -89,7 +125,7 @@ def pretrain_encoder(
     recipe = find_recipe("pretrain", recipe_name)
     name = name or recipe.stem
     folder = run_folder("pretrain", name, run.encoder, run.seed)
-    arguments = [f"--config={recipe}", f"--data.text={json.dumps(list(texts))}"]
+    arguments = [f"--config={recipe}", f"--data.text={json.dumps(list(texts), ensure_ascii=False)}"]
     start = None
     if run.encoder != SCRATCH:
         start = Start(run.encoder, f"goes on from {run.encoder}")

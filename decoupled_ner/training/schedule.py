@@ -46,6 +46,10 @@ class StableDecay:
         """How many steps there are; None while that is open."""
         return None if self.decay_from is None else self.decay_from + self.decay_steps
 
+    def decays_at(self, step: int) -> bool:
+        """Whether the decay has begun."""
+        return self.decay_from is not None and step >= self.decay_from
+
     def begin(self, step: int) -> None:
         """Decay from here on, so that the decay takes its share of all steps."""
         self.decay_from, self.begun = step, True
@@ -53,7 +57,7 @@ class StableDecay:
 
     def rate(self, step: int) -> float:
         """In [0, 1]."""
-        if self.decay_from is None or step < self.decay_from:
+        if self.decay_from is None or not self.decays_at(step):
             return self._rising(step)
         left = self.decay_from + self.decay_steps - step
         return self._rising(self.decay_from) * max(0.0, left / self.decay_steps)

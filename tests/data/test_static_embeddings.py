@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -176,3 +177,6 @@ def test_mistakes_are_told(text: Path, tmp_path: Path) -> None:
         train_embeddings([text], tmp_path / "out", SETTINGS)
     with pytest.raises(InputError, match="share=0"):
         EmbeddingSettings(share=0)
+    with pytest.raises(InputError, match="seed=-1 must be from 0"):
+        EmbeddingSettings(seed=-1)
+    train_embeddings([text], tmp_path / "seed", replace(SETTINGS, epochs=1, seed=20240101))

@@ -118,7 +118,11 @@ def test_a_chain_runs_once_and_then_only_what_changed(
     run([*main_all, "--dry-run"])
     assert states(plan()) == changed
 
-    run(main_all)
+    capfd.readouterr()
+    run([*main_all, "--json"])
+    said = capfd.readouterr()
+    assert [step["step"] for step in json.loads(said.out)["steps"]] == list(changed)
+    assert "== mention" in said.err and "encoder" in said.err
     context = plan().steps[4]
     context.result.unlink()  # as if it had been killed before its end
     record = context.record
@@ -189,7 +193,7 @@ class Machine:
         self.result = "{}"
         monkeypatch.setattr(chain.subprocess, "run", self.run)
 
-    def run(self, command: list[str], env: dict[str, str], check: bool) -> SimpleNamespace:
+    def run(self, command: list[str], env: dict[str, str], **_: object) -> SimpleNamespace:
         self.resumed = "--ckpt_path=last" in command
         if self.writes and not self.resumed:  # as a run does once it has its folder
             (self.folder / STEP_FILE).write_text(env[CHAIN_STEP])

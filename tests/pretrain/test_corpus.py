@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
+from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
 from decoupled_ner.candidates.words import segmenter_named
 from decoupled_ner.data.corpus import (
@@ -19,7 +21,8 @@ from decoupled_ner.data.corpus import (
     prepare_vocabulary,
 )
 from decoupled_ner.data.corpus.blocks import uniforms
-from decoupled_ner.data.corpus.build import Tokenise
+from decoupled_ner.data.corpus.build import Tokenise, word_begins
+from decoupled_ner.data.corpus.once import made_once
 from decoupled_ner.data.corpus.store import TRAIN, Packing
 from decoupled_ner.data.corpus.vocabulary import gb2312_characters, given_vocabulary
 from decoupled_ner.data.mentions import is_held_out
@@ -128,6 +131,37 @@ def test_words_begin_where_the_segmenters_and_the_vocabularys_do():
     assert "transformerization" in words and len(pieces) > len(words)
     segmented = [sentence[w.start : w.end] for w in segmenter_named("jieba").words(sentence)]
     assert "北京大学" in segmented and "北京大学" in words
+
+
+@pytest.mark.parametrize("kind", ["bytes", "metaspace"])
+def test_words_are_the_segmenters_whatever_the_tokenizer_takes_for_one(kind: str):
+    """Tokenizers that are not BERT's take a clause, or all between two spaces, for one word."""
+    text = "我们在北京大学学习 Python 3，明天去南京市长江大桥。"
+    bytes_of_text = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    cut, kept = (bytes_of_text, 256) if kind == "bytes" else (pre_tokenizers.Metaspace(), 0)
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = cut
+    alphabet = pre_tokenizers.ByteLevel.alphabet() if kept else []
+    trainer = trainers.BpeTrainer(
+        vocab_size=kept or 1, initial_alphabet=alphabet, show_progress=False
+    )
+    tokenizer.train_from_iterator([text], trainer)
+    encoding, words = tokenizer.encode(text), segmenter_named("jieba").words(text)
+    begins = word_begins(text, encoding, words)
+    starts = {start for (start, _), begin in zip(encoding.offsets, begins, strict=True) if begin}
+    found = {start + (text[start] == " ") for start in starts}
+    segmented = {word.start for word in words if text[word.start : word.end].strip()}
+    assert found == segmented and begins.sum() == len(starts)
+
+
+def test_a_full_disk_is_one_line():
+    def make(folder: Path) -> None:
+        (folder / "half").touch()
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(InputError, match=r"can't be written \(No space left on device\)"):
+        made_once("corpora", {}, make)
+    assert not [path for path in (runs_folder() / "corpora").iterdir() if path.is_dir()]
 
 
 def test_texts_of_all_forms_are_read(tmp_path: Path):

@@ -212,6 +212,40 @@ def test_only_a_run_that_can_begin_touches_what_an_ended_one_left(runs: Runs):
     assert runs.result()["steps"] == 20
 
 
+def test_a_run_goes_on_with_its_own_blocks_alone(tmp_path: Path, runs: Runs):
+    runs.run(*GIVEN, "--model.steps", "10")
+    states = [runs.folder_of() / "checkpoints" / f"{name}.ckpt" for name in ("last", "stable")]
+    before = [state.read_bytes() for state in states]
+    longer = ("--model.steps", "20", "--ckpt_path", "stable")
+    more = tmp_path / "𠮷.txt"  # a name beyond the basic plane is one like any other
+    more.write_text(runs.text.read_text(encoding="utf-8") * 2, encoding="utf-8")
+    assert "had another texts" in runs.fails(*GIVEN, "--text", str(more), *longer)
+    words = load_tokenizer("zh-small").get_vocab()
+    (tmp_path / "vocab.txt").write_text("\n".join(sorted(words)) + "\n", encoding="utf-8")
+    other = ("--vocabulary", str(tmp_path / "vocab.txt"))
+    assert "had another tokenizer" in runs.fails(*other, *longer)
+    assert "had another block_length" in runs.fails(*GIVEN, "--data.block_length", "16", *longer)
+    said = runs.fails(*GIVEN, "--model.steps", "6", "--ckpt_path", "stable")
+    assert "the decay began at step 6" in said and "Traceback" not in said
+    assert [state.read_bytes() for state in states] == before
+    runs.run(*GIVEN, *longer)
+
+
+def test_a_decay_that_runs_is_not_begun_again(runs: Runs):
+    runs.run(*GIVEN, "--model.decay_share", "0.8", "--model.piece_minutes", "0.0001")
+    stable = runs.folder_of() / "checkpoints" / "stable.ckpt"
+    before = stable.read_bytes()
+    runs.run(*GIVEN, "--model.decay_share", "0.8", "--finish")
+    assert runs.result()["steps"] == 30 and stable.read_bytes() == before
+
+
+def test_blocks_that_the_encoder_can_not_read_leave_an_earlier_run(runs: Runs):
+    runs.run(*GIVEN, "--model.steps", "4")
+    said = runs.fails(*GIVEN, "--data.block_length", "600")
+    assert "reads 512 tokens at most" in said
+    assert runs.result()["steps"] == 4 and len(list(runs.folder_of().parent.glob("seed-*"))) == 1
+
+
 def test_a_budget_of_time_ends_in_a_decay(runs: Runs):
     runs.run(
         *GIVEN, "--model.minutes", "0.02", "--model.decay_share", "0.5", "--model.steps", "null"
@@ -240,6 +274,11 @@ def test_processes_and_parts_of_a_step_equal_one_batch(tmp_path: Path, runs: Run
         (("--encoder", "zh-small"), "leave out --vocabulary"),
         (("--model.heads", "3"), "no multiple of twice heads"),
         (("--model.steps", "null"), "how long?"),
+        (("--model.layers", "null"), "nothing to train: give --encoder"),
+        (("--trainer.max_steps", "5"), "give --model.steps"),
+        (("--data.mask_share", "2"), "mask_share=2.0 must be in"),
+        (("--data.block_length", "4"), "block_length=4 must be at least 8"),
+        (("--data.batch_size", "0"), "batch_size=0 must be at least 1"),
         (("--ckpt_path", "last"), "nothing to resume"),
         (("--ckpt_path", "stable"), "no decay has begun"),
         (("--ckpt_path", "first"), "--ckpt_path takes 'last' or 'stable'"),
@@ -248,3 +287,4 @@ def test_processes_and_parts_of_a_step_equal_one_batch(tmp_path: Path, runs: Run
 def test_mistakes_are_one_line(runs: Runs, arguments: tuple[str, ...], said: str):
     output = runs.fails(*GIVEN, *arguments)
     assert said in output.partition("error: ")[2] and "Traceback" not in output
+    assert not (runs.runs / "corpora").exists()  # no work is done before

@@ -115,6 +115,15 @@ def test_each_token_of_the_region_is_masked(encoder: ContextEncoder):
         assert (restored[0], restored[-1]) == (tokenizer.cls_token_id, tokenizer.sep_token_id)
 
 
+def test_a_sentence_that_fits_stays_whole():
+    encoder = ContextEncoder("zh-small", max_tokens=64)
+    text = "".join(chr(0x4E00 + i) for i in range(63))
+    for length, whole in ((62, True), (63, False)):
+        [tokens] = encoder.tokenize_batch([text[:length]])
+        context = encoder.encode(tokens, Region(40, 42))
+        assert len(context.ids) == 64 and (len(context.ids) == length + 2) == whole
+
+
 @pytest.mark.parametrize("length", [1, 29, 31, 70])
 @pytest.mark.parametrize("start", [0, 100, 330])
 def test_long_sentences_become_a_window(length: int, start: int):
@@ -122,7 +131,7 @@ def test_long_sentences_become_a_window(length: int, start: int):
     text = "".join(chr(0x4E00 + i) for i in range(400))
     [tokens] = encoder.tokenize_batch([text])
     context = encoder.encode(tokens, Region(start, start + length))
-    assert len(context.ids) <= 80
+    assert len(context.ids) == 80
     assert len(context.targets) == min(length, MASKED_TOKENS)
     left = context.ids[1 : context.first]
     assert left == tokens.ids[start - len(left) : start]

@@ -144,6 +144,13 @@ def test_settings_that_are_wrong(masked_lm: str):
     for settings in ({"label_smoothing": 1.0}, {"gce_q": 1.5}):
         with pytest.raises(InputError, match="label_smoothing"):
             MentionTraining(masked_lm, ["O", "PER"], **settings)
+    for kind in (MentionTraining, ContextTraining):
+        with pytest.raises(InputError, match=r"dropout=1.5 must be in"):
+            kind(masked_lm, ["O", "PER"], dropout=1.5)
+    with pytest.raises(InputError, match="mlm_weight=-1 must not be below 0"):
+        ContextTraining(masked_lm, ["O", "PER"], mlm_weight=-1)
+    with pytest.raises(InputError, match="both 0: there is nothing to learn"):
+        ContextTraining(masked_lm, ["O", "PER"], mlm_weight=0, type_weight=0)
 
 
 def test_items_that_the_encoder_cant_read_are_told(gazetteer: str, distant: str, masked_lm: str):

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import random
+import shutil
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import pytest
 import pytorch_lightning as pl
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.utils.data import DataLoader
 
 from decoupled_ner.training.batches import (
     EpochBatches,
@@ -16,6 +21,7 @@ from decoupled_ner.training.batches import (
     bucketed_batches,
     even_parts,
 )
+from decoupled_ner.training.cli import ResumePoint
 from decoupled_ner.training.datamodule import TrainingData
 from decoupled_ner.types import InputError
 
@@ -89,6 +95,47 @@ def test_a_run_without_an_end_is_told():
     data.trainer = pl.Trainer(accelerator="cpu", logger=False, max_epochs=-1)
     with pytest.raises(InputError, match=r"give --trainer.max_epochs or .max_steps"):
         data.optimizer_steps()
+
+
+class Toy(pl.LightningModule):
+    """Notes, whenever a state is saved, the steps and the batches done."""
+
+    def __init__(self, kept: Path) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(1))
+        self.kept, self.saved = kept, list[tuple[int, int]]()
+
+    def training_step(self, batch: torch.Tensor, batch_idx: int) -> torch.Tensor:
+        return (self.weight - batch).square().sum()
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.SGD(self.parameters(), 0.1)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        done = self.trainer.fit_loop.epoch_loop.batch_progress.current.processed
+        self.saved.append((self.trainer.global_step, done))
+
+    def on_train_batch_start(self, batch: torch.Tensor, batch_idx: int) -> None:
+        if self.trainer.global_step == 5 and not self.kept.exists():
+            shutil.copy(self.kept.with_name("last.ckpt"), self.kept)
+
+
+@pytest.mark.filterwarnings("ignore")  # of Lightning's own affairs
+def test_a_resumed_run_saves_no_state_in_the_middle_of_a_step(tmp_path: Path):
+    def fit(state: Path | None) -> list[tuple[int, int]]:
+        module = Toy(tmp_path / "at-four.ckpt")
+        trainer = pl.Trainer(
+            accelerator="cpu", logger=False, max_epochs=1, accumulate_grad_batches=2,
+            callbacks=[ResumePoint(str(tmp_path), 2)], enable_progress_bar=False,
+            enable_model_summary=False,
+        )  # fmt: skip
+        numbers = DataLoader(torch.ones(16, 1))
+        trainer.fit(module, numbers, ckpt_path=state, weights_only=False)
+        return module.saved
+
+    whole = fit(None)
+    assert whole == [(2, 4), (4, 8), (6, 12), (8, 16)]
+    assert fit(tmp_path / "at-four.ckpt") == whole[2:]
 
 
 def test_even_parts():

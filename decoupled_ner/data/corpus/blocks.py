@@ -10,6 +10,9 @@ from decoupled_ner.types import InputError
 
 Floats = NDArray[np.float64]
 
+#: Tokens of a block at least, the two special tokens included.
+SHORTEST_BLOCK = 8
+
 
 class PackedBlocks:
     """``[CLS]``, a stretch of the stream, ``[SEP]``: endless blocks, pass after pass.
@@ -31,7 +34,7 @@ class PackedBlocks:
 
     def __init__(self, stream: TokenStream, length: int, cls: int, sep: int, seed: int) -> None:
         self.stream, self.content = stream, length - 2
-        if length < 8 or len(stream) < self.content:
+        if len(stream) < self.content or length < SHORTEST_BLOCK:
             raise InputError(
                 f"{len(stream):,} tokens in {stream.path.name} don't fill a block of {length}:"
                 " give more text"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -34,9 +35,14 @@ from decoupled_ner.data.mentions import is_held_out
 from decoupled_ner.models.encoder import load_tokenizer, plain_tokenizer
 from decoupled_ner.types import InputError
 
-_VERSION = 1
+_VERSION = 2
 _BLOCK_BYTES = 1 << 20
 _TEXTS_TOGETHER = 256
+#: Letters and digits that are no ideographs, two and more.
+_RUN = re.compile(
+    "(?:(?![\u2e80-\u2fdf\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff])"
+    r"[^\W_]){2,}"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +54,20 @@ class CorpusSettings:
         segmenter: whose words are masked as a whole, ``jieba``, ``lac`` or ``ltp``.
         segmenter_model: a folder or a hub id, for ``ltp``.
         held_out: share of the texts, chosen by their hash, that is never trained on.
+
+    Raises:
+        InputError: no such segmenter, or ``held_out`` is not in [0, 1).
     """
 
     tokenizer: str
     segmenter: str = "jieba"
     segmenter_model: str | None = None
     held_out: float = 0.002
+
+    def __post_init__(self) -> None:
+        check_segmenter(self.segmenter, self.segmenter_model)
+        if not 0 <= self.held_out < 1:
+            raise InputError(f"held_out={self.held_out} must be in [0, 1)")
 
 
 def prepare_corpus(
@@ -73,11 +87,9 @@ def prepare_corpus(
         processes: how many work at a time; None for one a core.
 
     Raises:
-        InputError: a text can't be read, or the tokenizer or segmenter can't be loaded.
+        InputError: a text can't be read, the tokenizer or segmenter can't be loaded, or the
+            corpus can't be written.
     """
-    check_segmenter(settings.segmenter, settings.segmenter_model)
-    if not 0 <= settings.held_out < 1:
-        raise InputError(f"held_out={settings.held_out} must be in [0, 1)")
     files = text_files(texts)
     tokenizer = load_tokenizer(settings.tokenizer)
     backend = plain_tokenizer(tokenizer).to_str()
@@ -93,7 +105,7 @@ def prepare_corpus(
     # A file under another name is the same text.
     inputs = {**described, "texts": list(checksums.values())}
     total = sum(file.path.stat().st_size for file in files)
-    workers = min(processes or len(os.sched_getaffinity(0)), -(-total // _BLOCK_BYTES) or 1)
+    workers = min(processes or _cores(), -(-total // _BLOCK_BYTES) or 1)
 
     def make(folder: Path) -> None:
         counts = _write(folder, files, Tokenise(settings), workers, total, progress)
@@ -101,6 +113,11 @@ def prepare_corpus(
         (folder / MANIFEST).write_text(manifest + "\n", encoding="utf-8")
 
     return TokenCorpus.load(made_once("corpora", inputs, make))
+
+
+def _cores() -> int:
+    """Those that this process may use, where the system tells."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class TokenisedBlock(NamedTuple):
@@ -181,19 +198,30 @@ class Tokenise:
         for start in range(0, len(texts), _TEXTS_TOGETHER):
             group = texts[start : start + _TEXTS_TOGETHER]
             encoded = backend.encode_batch(group, add_special_tokens=False)
-            for encoding, words in zip(encoded, self._segmenter.words_batch(group), strict=True):
+            segmented = self._segmenter.words_batch(group)
+            for text, encoding, words in zip(group, encoded, segmented, strict=True):
                 if encoding.ids:
                     ids.append(np.array([*encoding.ids, sep], np.int64))
-                    begins.append(np.append(word_begins(encoding, words), True))
+                    begins.append(np.append(word_begins(text, encoding, words), True))
         return np.concatenate(ids), np.concatenate(begins)
 
 
-def word_begins(encoding: Encoding, words: Words) -> Flags:
-    """Whether a segmenter's word begins at each token, (N,)."""
+def word_begins(text: str, encoding: Encoding, words: Words) -> Flags:
+    """Whether a segmenter's word begins at each token of ``text``, (N,)."""
     ends = np.array([word.end for word in words])
-    starts = np.array([start for start, _ in encoding.offsets])
+    starts = np.array([_visible(text, *offsets) for offsets in encoding.offsets])
     segment = np.searchsorted(ends, starts, side="right")
-    piece_of = np.array(encoding.word_ids)  # the run of letters, or the ideograph
+    # The tokenizer's own words would not do: to those that are not BERT's a clause is one.
+    runs = np.array([run.span() for run in _RUN.finditer(text)], np.int64).reshape(-1, 2)
+    run = np.searchsorted(runs[:, 0], starts, side="left")  # behind the last that begins before
+    inside = starts < np.append(0, runs[:, 1])[run]
     begins = np.ones(len(starts), np.bool_)
-    begins[1:] = (segment[1:] != segment[:-1]) & (piece_of[1:] != piece_of[:-1])
+    begins[1:] = (segment[1:] != segment[:-1]) & ~inside[1:]
     return begins
+
+
+def _visible(text: str, start: int, end: int) -> int:
+    """Where a token's own characters begin: some tokenizers count the space before."""
+    while start < end - 1 and text[start].isspace():
+        start += 1
+    return start

@@ -31,6 +31,14 @@ class MaskedBlocks(NamedTuple):
     targets: Tensor
 
 
+def check_shares(share: float, whole_words: float) -> None:
+    """Raise an `InputError` unless a `BlockMasker` takes them."""
+    if not (0 < share < 1 and 0 <= whole_words <= 1):
+        raise InputError(
+            f"mask_share={share} must be in (0, 1), whole_words={whole_words} in [0, 1]"
+        )
+
+
 class BlockMasker:
     """Masks a share of the tokens of each block: 80% of them become ``[MASK]``, 10% a random
     token, 10% stay (Devlin et al. 2019, 3.1).
@@ -54,10 +62,7 @@ class BlockMasker:
     def __init__(
         self, tokenizer: PreTrainedTokenizerBase, share: float, whole_words: float, seed: int
     ) -> None:
-        if not (0 < share < 1 and 0 <= whole_words <= 1):
-            raise InputError(
-                f"mask_share={share} must be in (0, 1), whole_words={whole_words} in [0, 1]"
-            )
+        check_shares(share, whole_words)
         self.share, self.whole_words, self.seed = share, whole_words, seed
         self.mask = int(tokenizer.mask_token_id)
         self._maskable = np.ones(len(tokenizer), np.bool_)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from decoupled_ner.data.files import told_of_writing
 from decoupled_ner.locations import locked, runs_folder
 
 #: Called with how much is done, how much there is to do, and what is going on.
@@ -23,6 +24,9 @@ def made_once(kind: str, inputs: dict[str, Any], make: Callable[[Path], None]) -
 
     Args:
         inputs: all that the content depends on, as JSON; KEY is made of it.
+
+    Raises:
+        InputError: it can't be written.
     """
     content = json.dumps(inputs, sort_keys=True, ensure_ascii=False)
     key = hashlib.sha256(content.encode()).hexdigest()[:16]
@@ -31,10 +35,11 @@ def made_once(kind: str, inputs: dict[str, Any], make: Callable[[Path], None]) -
         if not folder.is_dir():
             fresh = folder.with_name(f".{key}.new")
             shutil.rmtree(fresh, ignore_errors=True)
-            fresh.mkdir()
             try:
-                make(fresh)
-                fresh.rename(folder)
+                with told_of_writing(folder):
+                    fresh.mkdir()
+                    make(fresh)
+                    fresh.rename(folder)
             finally:
                 shutil.rmtree(fresh, ignore_errors=True)
     return folder

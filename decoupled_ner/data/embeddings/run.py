@@ -24,6 +24,7 @@ from decoupled_ner.data.embeddings.corpus import (
 )
 from decoupled_ner.data.embeddings.settings import EmbeddingSettings
 from decoupled_ner.data.embeddings.word2vec import require_gensim, train_vectors
+from decoupled_ner.data.files import told_of_writing
 from decoupled_ner.locations import locked
 from decoupled_ner.models.embeddings import LEXICON_FILE, VECTOR_FILES, load_vectors
 from decoupled_ner.models.lexicon import Lexicon, is_lexicon_word
@@ -57,7 +58,7 @@ def train_embeddings(
 
     Raises:
         InputError: a text can't be read, gensim is missing, ``workers`` is below 1, no token is
-            frequent enough, or the folder holds another run.
+            frequent enough, or the folder holds another run or can't be written.
     """
     settings = settings or EmbeddingSettings()
     if workers < 1:
@@ -66,7 +67,8 @@ def train_embeddings(
     folder, files = Path(output), text_files(texts)
     checksums = {file.name: sha256_of(file.path) for file in files}
     identity = {"settings": asdict(settings), "texts": checksums}
-    with locked(folder, folder.absolute().with_name(f".{folder.absolute().name}.lock")):
+    lock = folder.absolute().with_name(f".{folder.absolute().name}.lock")
+    with locked(folder, lock), told_of_writing(folder):
         return _trained(files, folder, identity, settings, workers, progress)
 
 
@@ -155,10 +157,7 @@ def _begin(folder: Path, identity: dict[str, Any]) -> dict[str, Any]:
     if not path.is_file():
         if folder.is_dir() and any(folder.iterdir()):
             raise InputError(f"{folder}: holds other files; choose another folder")
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(f"{folder}: can't be made a folder ({error.strerror})") from error
+        folder.mkdir(parents=True, exist_ok=True)
         _write(folder, begun := {**identity, "complete": False})
         return begun
     try:

@@ -42,6 +42,8 @@ class EmbeddingSettings:
         for name in ("dim", "epochs", "min_count", "max_vocabulary", "window", "negative"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name}={getattr(self, name)} must be at least 1")
+        if not 0 <= self.seed < 2**32:
+            raise InputError(f"seed={self.seed} must be from 0 to {2**32 - 1}")
         if not 0 < self.share <= 1 or self.lr <= 0 or self.sample < 0:
             raise InputError(
                 f"share={self.share} must be in (0, 1], lr={self.lr} above 0 and"

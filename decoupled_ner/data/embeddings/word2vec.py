@@ -35,7 +35,7 @@ def train_vectors(
     for epoch in range(_resume(model, state), settings.epochs):
         progress(epoch)
         # What is random in an epoch does not depend on the epochs before it.
-        model.random = np.random.RandomState(settings.seed * 10_007 + epoch)
+        model.random = np.random.RandomState((settings.seed * 10_007 + epoch) % 2**32)
         start, end = (_rate(settings, done) for done in (epoch, epoch + 1))
         model.min_alpha_yet_reached = start
         model.train(
