@@ -130,7 +130,9 @@ def evaluate(
     dataset: Annotated[str, typer.Option(help="Name or path of a data set.")],
     split: str = "test",
     html: Annotated[Path | None, typer.Option(help="Write a report page here.")] = None,
-    bootstrap: Annotated[int, typer.Option(help="Resamples for 95% intervals; 0 for none.")] = 1000,
+    bootstrap: Annotated[
+        int, typer.Option(min=0, help="Resamples for 95% intervals; 0 for none.")
+    ] = 1000,
     overlap: OverlapOption = None,
     gazetteer: GazetteerOption = None,
     dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16.")] = "float32",

@@ -6,15 +6,18 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import torch
 
-from decoupled_ner import DecoupledNER
+from decoupled_ner import DecoupledNER, predict_regions
 from decoupled_ner.candidates import NGrams
+from decoupled_ner.inference.model import _load_default
 from decoupled_ner.models.decoupled import DecoupledConfig, DecoupledModel
 from decoupled_ner.models.encoder import load_encoder, load_encoder_config, load_tokenizer
+from decoupled_ner.types import InputError
 
 
 @pytest.fixture(scope="module")
@@ -140,6 +143,29 @@ def test_no_model_yet_says_what_to_do():
     code = "from decoupled_ner import predict_regions; predict_regions('北京')"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert "run `make demo`, or set DECOUPLED_NER_MODEL" in done.stderr
+
+
+def test_a_run_in_a_models_place_is_one_line(model: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("DECOUPLED_NER_MODEL", str(Path(model).parent))
+    with pytest.raises(InputError, match=r"config\.json"):
+        predict_regions("北京")
+
+
+def test_threads_that_come_first_together_load_the_model_once(
+    model: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("DECOUPLED_NER_MODEL", model)
+    load, loaded = DecoupledNER.from_pretrained, list[str]()
+
+    def counted(directory: Path) -> DecoupledNER:
+        loaded.append(str(directory))
+        return load(directory, device="cpu")
+
+    monkeypatch.setattr(DecoupledNER, "from_pretrained", counted)
+    _load_default.cache_clear()
+    with ThreadPoolExecutor(6) as pool:
+        found = list(pool.map(predict_regions, ["他在北京"] * 12))
+    assert loaded == [model] and all(entities == found[0] for entities in found)
 
 
 def test_predicting_imports_no_lightning():

@@ -11,6 +11,7 @@ import yaml
 
 from decoupled_ner.checksums import sha256_of
 from decoupled_ner.data.catalog import DATASETS
+from decoupled_ner.data.files import decode_text, read_bytes
 from decoupled_ner.locations import dataset_recipe, find_recipe, recipe_folder, runs_folder
 from decoupled_ner.models.encoder import is_small, load_encoder_config
 from decoupled_ner.training.chain_inputs import (
@@ -28,6 +29,14 @@ Stage = Literal["tagger", "unify"]
 #: A system of this name is the decoupled model under the data set's own recipe.
 DECOUPLED = "decoupled"
 _SIZE_OPTION = "--data.train_sentences"
+#: What the runs are told already; a second time would make them others than they are called.
+_OWN_OPTIONS = {
+    **dict.fromkeys(("--seed", "--seed_everything"), "give --seeds, or seeds in the file"),
+    **dict.fromkeys(("--encoder", "--model.encoder"), "give encoder in the file"),
+    **dict.fromkeys(("--dataset", "--data.dataset"), "give --dataset, or dataset in the file"),
+    "--init": "give init to a system in the file",
+    "--ckpt_path": "leave it out, runs are resumed by themselves",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +96,9 @@ class Experiment:
         if min(self.seeds) < 0 or min(self.sizes, default=1) < 1:
             raise InputError(f"{self.name}: a seed is below 0 or a size below 1")
         every = [*self.arguments, *(a for system in self.systems for a in system.arguments)]
+        for option in (argument.partition("=")[0] for argument in every):
+            if (instead := _OWN_OPTIONS.get(option)) is not None:
+                raise InputError(f"{self.name}: {option} is no option of its runs: {instead}")
         if self.sizes and any(argument.startswith(_SIZE_OPTION) for argument in every):
             raise InputError(f"{self.name}: sizes and {_SIZE_OPTION}: leave one of them out")
         if self.against is not None and self.against not in names:
@@ -242,7 +254,7 @@ def _prepare(
     folders = [name for name in (encoder, *start.split(",")) if Path(name).is_dir()]
     encoders = {name: encoder_inputs(Path(name)) for name in folders}
     options = option_inputs([*experiment.arguments, *system.arguments])
-    named = {**setting_inputs(recipe.read_text(encoding="utf-8")), **options}
+    named = {**setting_inputs(decode_text(read_bytes(recipe), recipe)), **options}
     files = {"encoders": encoders, "files": named}
     return stage, recipe, encoder, start, {name: found for name, found in files.items() if found}
 
@@ -254,7 +266,7 @@ def _find(name: str, dataset: str, encoder: str) -> tuple[Stage, Path]:
         return "unify", dataset_recipe(dataset, small=small)
     if name.endswith((".yaml", ".yml")):
         path = find_recipe("unify", name)
-        return ("tagger" if "parts:" in path.read_text(encoding="utf-8") else "unify"), path
+        return ("tagger" if "parts:" in decode_text(read_bytes(path), path) else "unify"), path
     if (recipe_folder("baselines") / f"{name}.yaml").is_file():
         return "tagger", find_recipe("baselines", name)
     if any((recipe_folder("unify") / f"{name}{size}.yaml").is_file() for size in ("", "-small")):

@@ -67,6 +67,11 @@ def _settings(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _place_free(names: str, parts: int) -> str:
-    """The last parts of absolute paths, which mean nothing elsewhere; other names as they are."""
-    paths = [Path(name) for name in names.split(",")]
-    return ",".join("/".join(p.parts[-parts:]) if p.is_absolute() else str(p) for p in paths)
+    """The last parts of paths, which mean nothing elsewhere; hub ids and names as they are."""
+
+    def short(name: str) -> str:
+        path = Path(name)
+        is_place = path.is_absolute() or len(path.parts) > 2 or path.is_dir()
+        return "/".join(path.parts[-parts:]) if is_place else name
+
+    return ",".join(map(short, names.split(",")))

@@ -21,7 +21,7 @@ from decoupled_ner.comparison.experiment import Experiment, Plan, plan
 from decoupled_ner.comparison.records import record_of
 from decoupled_ner.comparison.results import Result, write_result
 from decoupled_ner.comparison.tables import cost_plot, plot, score_table
-from decoupled_ner.data.files import write_lines
+from decoupled_ner.data.files import told_of_writing, write_lines
 from decoupled_ner.training.runs import only_process, stamp_of, write_json, written_since
 from decoupled_ner.types import InputError
 
@@ -71,6 +71,9 @@ def compare(
     """
     if jobs < 1:
         raise InputError(f"jobs={jobs} must be at least 1")
+    if results is not None:
+        with told_of_writing(results):
+            results.mkdir(parents=True, exist_ok=True)
     with only_process(output):
         found = _compare(experiment, output, progress, jobs)
     if results is not None:

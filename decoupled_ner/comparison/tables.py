@@ -210,7 +210,9 @@ def _setup(rows: Sequence[Row]) -> tuple[list[str], str]:
         elif (value := values.pop()) is not None:
             fixed.append(f"{heading} {_name(value)}")
     devices = sorted({run["device"] for row in rows for run in row.runs})
-    caption = "; ".join([*fixed, f"run on {', '.join(devices)}"]) + "."
+    types = sorted({run["dtype"] for row in rows for run in row.runs if run.get("dtype")})
+    computed = [f"computed in {' and '.join(types)}"] if types else []
+    caption = "; ".join([*fixed, f"run on {', '.join(devices)}", *computed]) + "."
     return varying, caption[:1].upper() + caption[1:]
 
 

@@ -53,7 +53,10 @@ class Dataset:
         for part in name.split("+"):
             if part not in self.splits:
                 there = ", ".join(self.splits)
-                raise InputError(f"data set {self.name!r} has no split {part!r}; it has {there}")
+                raise InputError(
+                    f"data set {self.name!r} has no split {part!r}; it has {there}: give a folder"
+                    " with files named train, dev and test"
+                )
             sentences += self.splits[part]
         return sentences
 

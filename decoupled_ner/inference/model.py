@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
+from threading import Lock
 from typing import Self
 
 import torch
@@ -267,6 +268,9 @@ def default_model() -> Path:
     return max(trained, key=lambda directory: (directory / "config.json").stat().st_mtime)
 
 
+_loading = Lock()
+
+
 @lru_cache(maxsize=1)
 def _load_default(directory: Path, changed: float) -> DecoupledNER:
     del changed  # a model trained anew in the same place is loaded anew
@@ -277,8 +281,11 @@ def predict_regions(sentence: str) -> list[Entity]:
     """The entities of one sentence, by the default model, which is loaded on the first call.
 
     Raises:
-        InputError: there is no default model (see :func:`default_model`).
+        InputError: there is no default model (see :func:`default_model`), or it can't be loaded.
     """
     directory = default_model()
-    changed = (directory / "config.json").stat().st_mtime if directory.is_dir() else 0.0
-    return _load_default(directory, changed).predict_regions(sentence)
+    config = directory / "config.json"
+    changed = config.stat().st_mtime if config.is_file() else 0.0
+    with _loading:  # threads that all come first load it once
+        model = _load_default(directory, changed)
+    return model.predict_regions(sentence)

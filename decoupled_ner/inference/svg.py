@@ -15,6 +15,8 @@ from decoupled_ner.inference.highlight import safe_html
 from decoupled_ner.metrics import Interval
 
 _WIDTH = 720
+#: What is left for the bars and their values at least, however long the labels are.
+_NARROWEST = 400
 _ROW = 30
 _TOP = 26
 _FONT = 13
@@ -71,10 +73,11 @@ class _Scale:
 def bar_plot(bars: Sequence[Bar], *, title: str, from_zero: bool = True) -> str:
     """Horizontal bars, or dots on an axis that zooms in where ``from_zero`` is false."""
     left = 16 + max((text_width(bar.label) for bar in bars), default=0)
+    width = max(_WIDTH, math.ceil(left) + _NARROWEST)
     height = _TOP + _ROW * len(bars) + 30
     shown = [v for bar in bars for v in _extent(bar.value, bar.interval, bar.limit)]
     ticks = _ticks(0.0, 1.0) if from_zero or not shown else _ticks(min(shown), max(shown))
-    x = _Scale(ticks[0], ticks[-1], left, _WIDTH - 72)
+    x = _Scale(ticks[0], ticks[-1], left, width - 72)
     parts = []
     for tick in ticks:
         parts.append(_line("grid", x(tick), _TOP, x(tick), height - 28))
@@ -95,8 +98,8 @@ def bar_plot(bars: Sequence[Bar], *, title: str, from_zero: bool = True) -> str:
             parts.append(_line("range", x(low), y, x(high), y))
         if bar.limit is not None:
             parts.append(_line("limit", x(bar.limit), y - 10, x(bar.limit), y + 10))
-        parts.append(_text(_WIDTH - 6, y + 4, f"{100 * bar.value:.2f}", "end"))
-    return _svg(title, height, parts)
+        parts.append(_text(width - 6, y + 4, f"{100 * bar.value:.2f}", "end"))
+    return _svg(title, height, parts, width)
 
 
 def line_plot(
@@ -178,11 +181,11 @@ def _round_steps(low: float, high: float) -> list[float]:
     return steps[begin : end + 1]
 
 
-def _svg(title: str, height: int, parts: Sequence[str]) -> str:
+def _svg(title: str, height: int, parts: Sequence[str], width: int = _WIDTH) -> str:
     inside = "\n".join(parts)
     return (
-        f'<svg class="plot" xmlns="http://www.w3.org/2000/svg" width="{_WIDTH}" height="{height}"'
-        f' viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="{safe_html(title)}">\n'
+        f'<svg class="plot" xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}"'
+        f' viewBox="0 0 {width} {height}" role="img" aria-label="{safe_html(title)}">\n'
         f"<style>{_STYLE}</style>\n{_text(0, 14, title)}\n{inside}\n</svg>\n"
     )
 

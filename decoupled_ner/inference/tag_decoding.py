@@ -42,7 +42,7 @@ class TagDecoder:
     ) -> list[list[ScoredSpan]]:
         """The spans in the best tag sequence. A score is the probability that all units of the span
         have their tags."""
-        emissions, mask = emissions.double().cpu(), mask.cpu()
+        emissions, mask = emissions.cpu().double(), mask.cpu()
         tags = self._crf.best_paths(emissions, mask).tags[:, 0]
         opening, closing = self._crf.segment_terms(emissions, tags, mask)
         found = []
@@ -57,7 +57,7 @@ class TagDecoder:
         self, pieces: Sequence[Piece], emissions: Tensor, mask: Tensor, k: int
     ) -> list[set[tuple[int, int]]]:
         """The untyped spans in the ``k`` best tag sequences."""
-        paths = self._crf.best_paths(emissions.double().cpu(), mask.cpu(), k)
+        paths = self._crf.best_paths(emissions.cpu().double(), mask.cpu(), k)
         return [
             {
                 (first, last)
@@ -76,7 +76,7 @@ class TagDecoder:
         with its most probable type; they may overlap. A score is the probability of an entity of
         any type."""
         by_type = segment_probabilities(
-            self._crf, self._tags, emissions.double().cpu(), mask.cpu(), MAX_SEGMENT
+            self._crf, self._tags, emissions.cpu().double(), mask.cpu(), MAX_SEGMENT
         )
         of_any, best = by_type.sum(3), by_type.argmax(3)
         found: list[list[ScoredSpan]] = [[] for _ in pieces]

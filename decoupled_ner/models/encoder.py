@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import json
 from collections.abc import Iterator, Mapping
 from importlib import resources
 from pathlib import Path
+from threading import RLock
 from typing import Any, TypeVar, cast
 
 import torch
@@ -26,6 +28,8 @@ from transformers.utils import logging
 from decoupled_ner.types import InputError
 
 _Model = TypeVar("_Model", bound=PreTrainedModel)
+
+_quiet = RLock()
 
 #: Encoders that the package carries, by short name.
 BUNDLED = ("zh-small",)
@@ -162,7 +166,7 @@ def load_tokenizer(name_or_path: str) -> PreTrainedTokenizerBase:
 
     Raises:
         InputError: it can't be found, has no fast version or no vocabulary, or lacks the mask,
-            start or end token.
+            start or end token; or the folder's vocabulary is not that of its weights.
     """
     with _hub_errors(name_or_path):
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
@@ -177,7 +181,23 @@ def load_tokenizer(name_or_path: str) -> PreTrainedTokenizerBase:
             raise InputError(
                 f"{name_or_path}: its tokenizer has no {token}; use a BERT-like encoder"
             )
+    _check_vocabulary(Path(resolve_encoder(name_or_path)), len(tokenizer))
     return tokenizer
+
+
+def _check_vocabulary(directory: Path, tokens: int) -> None:
+    """Raise an `InputError` where a folder's vocabulary is larger than its encoder's, or so much
+    smaller that it was cut short. Some are a little smaller: weights are padded."""
+    try:
+        settings = json.loads((directory / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return  # a hub's encoder, or a vocabulary alone
+    rows = settings.get("vocab_size") if isinstance(settings, dict) else None
+    if isinstance(rows, int) and not 0.75 * rows <= tokens <= rows:
+        raise InputError(
+            f"{directory}: its vocabulary has {tokens:,} tokens, its weights {rows:,}: put the"
+            " vocab.txt or tokenizer.json there that came with the weights"
+        )
 
 
 def plain_tokenizer(tokenizer: PreTrainedTokenizerBase) -> Tokenizer:
@@ -220,12 +240,13 @@ def _hub_errors(name_or_path: str) -> Iterator[None]:
 @contextlib.contextmanager
 def quiet_transformers() -> Iterator[None]:
     """Without transformers' load report and progress bars, which take a fraction of a second."""
-    verbosity, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(verbosity)
-        if bar:
-            logging.enable_progress_bar()
+    with _quiet:  # these settings are the whole process's
+        verbosity, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
+        logging.set_verbosity_error()
+        logging.disable_progress_bar()
+        try:
+            yield
+        finally:
+            logging.set_verbosity(verbosity)
+            if bar:
+                logging.enable_progress_bar()

@@ -269,14 +269,17 @@ def test_runs_from_an_encoder_that_was_trained_anew_are_done_again(
     assert machine.commands == [["tagger", "bert-crf", "1"]]
 
 
+@pytest.mark.parametrize("joined", [True, False])
 def test_runs_with_files_that_were_made_anew_are_done_again(
-    machine: Machine, tmp_path: Path
+    joined: bool, machine: Machine, tmp_path: Path
 ) -> None:
     (tmp_path / "embeddings").mkdir()
     words, extra = tmp_path / "embeddings" / "words.txt", tmp_path / "extra.jsonl"
+    written = ("--data.extra.files", f"[{extra}]")
+    written = ("=".join(written),) if joined else written
     (tmp_path / "bert-crf.yaml").write_text(f"model: {{parts: {{embeddings: {words.parent}}}}}")
     rows = (
-        System("bert-fc", arguments=(f"--data.extra.files=[{extra}]",)),
+        System("bert-fc", arguments=written),
         System("bert-crf", recipe=str(tmp_path / "bert-crf.yaml")),
     )
     for changed, again in ((None, 2), (None, 0), (words, 1), (extra, 1), (extra, 1), (None, 0)):
@@ -394,6 +397,10 @@ def test_runs_of_a_recipe_that_was_changed_are_done_again(machine: Machine, tmp_
         ("dataset: demo\nsystems: {a: }\nseeds: [1, 1]\n", "given twice"),
         ("dataset: demo\nsystems: {a: }\nsizes: [9, 9]\n", "given twice"),
         ("dataset: demo\nsystems: {a/b: }\n", "'a/b' can't be a system's name"),
+        *(
+            (f"dataset: demo\nsystems: {{a: }}\narguments: [{option}=1]\n", f"{option} is no opt")
+            for option in ("--seed", "--init", "--encoder", "--data.dataset", "--ckpt_path")
+        ),
         ("[", "can't be read"),
         ("dataset: demo\nname: 2024-13-01\nsystems: {bert-fc: }\n", "can't be read"),
     ],
@@ -402,6 +409,30 @@ def test_malformed_experiments_are_told(text: str, message: str, tmp_path: Path)
     (tmp_path / "bad.yaml").write_text(text)
     with pytest.raises(InputError, match=message):
         read_experiment(tmp_path / "bad.yaml")
+
+
+def test_a_folder_in_the_working_directory_is_an_input(
+    machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "gaz").mkdir()
+    rows = (System("bert-fc", arguments=("--data.extra.gazetteer", "gaz")),)
+    for content, again in (("a", 1), ("a", 0), ("b", 1)):
+        (tmp_path / "gaz" / "entries").write_text(content)
+        machine.commands.clear()
+        compare(experiment(seeds=(1,), systems=rows), tmp_path / "out")
+        assert len(machine.commands) == again
+
+
+def test_mistakes_are_told_before_the_first_run(machine: Machine, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="file: can't be written"):
+        compare(experiment(), tmp_path / "out", tmp_path / "file")
+    (tmp_path / "bad.yaml").write_bytes("parts: 中".encode("gb18030"))
+    rows = named_systems([str(tmp_path / "bad.yaml")])
+    with pytest.raises(InputError, match=r"bad\.yaml"):
+        compare(experiment(systems=rows), tmp_path / "out")
+    assert not machine.commands
 
 
 def test_unknown_systems_and_missing_stage_one_are_told(tmp_path: Path) -> None:

@@ -43,6 +43,15 @@ def test_dots_zoom_in() -> None:
     assert not list(root.iter(f"{SVG}rect"))
 
 
+@pytest.mark.parametrize("from_zero", [True, False])
+def test_long_labels_make_a_plot_wider(from_zero: bool) -> None:
+    bars = [Bar("a-system-" * 12, 0.75), Bar("b", 0.84)]
+    root = ElementTree.fromstring(bar_plot(bars, title="F1", from_zero=from_zero))
+    grid = [x for x, *_ in lines(root, "grid")]
+    assert grid == sorted(grid) and grid[-1] - grid[0] > 200
+    assert grid[-1] < float(root.get("width", ""))
+
+
 def test_lines_have_a_log_axis_and_a_legend() -> None:
     series = {"ours": [Point(100, 0.5), Point(1000, 0.6, Interval(0.55, 1.4)), Point(10000, 0.7)]}
     plot = line_plot(series, title="F1", x_label="training sentences")

@@ -124,6 +124,18 @@ def test_a_folder_without_a_vocabulary_is_told(tmp_path: Path):
         load_tokenizer(str(tmp_path))
 
 
+@pytest.mark.parametrize("lines", [5_000, 14_000])
+def test_a_vocabulary_of_another_size_than_the_weights_is_told(tmp_path: Path, lines: int):
+    """Cut short, everything behind the cut would be unknown; too long, there is no embedding."""
+    vocabulary = load_tokenizer("zh-small").get_vocab()
+    words = sorted(vocabulary, key=vocabulary.__getitem__)
+    words += [f"more{i}" for i in range(1_000)]
+    (tmp_path / "vocab.txt").write_text("\n".join(words[:lines]) + "\n", encoding="utf-8")
+    load_encoder_config("zh-small").save_pretrained(tmp_path)
+    with pytest.raises(InputError, match=rf"has {lines:,} tokens, its weights 13,000"):
+        load_tokenizer(str(tmp_path))
+
+
 def test_a_wrong_configuration_is_one_line(tmp_path: Path):
     (tmp_path / "config.json").write_text('{"model_type": "bert", "hidden_size": "x"}')
     for load in (load_encoder_config, load_encoder, load_masked_lm):
