@@ -30,6 +30,10 @@ class EncoderSize:
         feed_forward: width of the layers' inner part.
         max_positions: tokens that it can read at once.
         dropout: of hidden states and attention.
+
+    Raises:
+        InputError: sizes are below 1, the width can't be shared by the heads in pairs, or the
+            dropout is no probability.
     """
 
     layers: int
@@ -38,6 +42,16 @@ class EncoderSize:
     feed_forward: int
     max_positions: int = 512
     dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        if min(self.layers, self.hidden_size, self.heads, self.feed_forward) < 1:
+            raise InputError(f"sizes of an encoder are at least 1: {self}")
+        if self.hidden_size % (2 * self.heads):
+            raise InputError(
+                f"hidden_size={self.hidden_size} is no multiple of twice heads={self.heads}"
+            )
+        if not 0 <= self.dropout <= 1:
+            raise InputError(f"dropout={self.dropout} must be in [0, 1]")
 
 
 def new_masked_lm(size: EncoderSize, tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
@@ -50,16 +64,7 @@ def new_masked_lm(size: EncoderSize, tokenizer: PreTrainedTokenizerBase) -> PreT
     positions. So positions begin as sinusoids (Vaswani et al. 2017, section 3.5), among which a
     fixed distance is a rotation, and up to four heads of the first layer with queries that are
     rotated so, and with values that they hand on as they are. All of it is trained like the rest.
-
-    Raises:
-        InputError: sizes are below 1, or the width can't be shared by the heads in pairs.
     """
-    if min(size.layers, size.hidden_size, size.heads, size.feed_forward) < 1:
-        raise InputError(f"sizes of an encoder are at least 1: {size}")
-    if size.hidden_size % (2 * size.heads):
-        raise InputError(
-            f"hidden_size={size.hidden_size} is no multiple of twice heads={size.heads}"
-        )
     config = BertConfig(
         vocab_size=len(tokenizer),
         num_hidden_layers=size.layers,

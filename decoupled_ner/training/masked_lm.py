@@ -31,22 +31,40 @@ from decoupled_ner.training.throughput import Throughput, flops_per_token
 from decoupled_ner.types import InputError
 
 
-def check_settings(
+def size_of_new(
     encoder: str | None,
     layers: int | None,
     hidden_size: int | None,
     heads: int | None,
-    steps: int | None,
-    minutes: float | None,
-) -> None:
-    """Raise an `InputError` unless a `MaskedLMTraining` has a start and an end."""
-    if steps is None and minutes is None:
-        raise InputError("how long? give --model.steps or --model.minutes")
-    if encoder is None and not (layers and hidden_size and heads):
+    feed_forward: int | None,
+    max_positions: int | None,
+    dropout: float | None,
+) -> EncoderSize | None:
+    """The size of a new encoder; None where one goes on. Arguments as of `MaskedLMTraining`.
+
+    Raises:
+        InputError: a new encoder lacks a size, one that goes on is given one, or one is wrong.
+    """
+    if encoder is not None:
+        if any(s is not None for s in (hidden_size, heads, feed_forward, max_positions, dropout)):
+            raise InputError(
+                f"{encoder} has its own size: leave out hidden_size, heads, feed_forward,"
+                " max_positions and dropout"
+            )
+        return None
+    if not (layers and hidden_size and heads):
         raise InputError(
             "nothing to train: give --encoder, or --model.layers, .hidden_size and .heads of a new"
             " one"
         )
+    width = feed_forward or 4 * hidden_size
+    return EncoderSize(layers, hidden_size, heads, width, max_positions or 512, dropout or 0.0)
+
+
+def check_end(steps: int | None, minutes: float | None) -> None:
+    """Raise an `InputError` where a run has none."""
+    if steps is None and minutes is None:
+        raise InputError("how long? give --model.steps or --model.minutes")
 
 
 class MaskedLMTraining(BaseTraining):
@@ -100,29 +118,21 @@ class MaskedLMTraining(BaseTraining):
     ) -> None:
         super().__init__(lr, weight_decay, 0.0, seed)
         self.save_hyperparameters()
-        check_settings(encoder, layers, hidden_size, heads, steps, minutes)
+        check_end(steps, minutes)
+        size = size_of_new(
+            encoder, layers, hidden_size, heads, feed_forward, max_positions, dropout
+        )
         self.schedule = StableDecay(warmup_steps, decay_share, None if minutes else steps)
         self.budget = Budget(self.schedule, minutes, piece_minutes, finish)
         self.tokenizer = load_tokenizer(vocabulary)
         pl.seed_everything(seed, workers=True, verbose=False)
-        self.is_new = encoder is None
-        if encoder is not None:
-            own = [hidden_size, heads, feed_forward, max_positions, dropout]
-            if any(size is not None for size in own):
-                raise InputError(
-                    f"{encoder} has its own size: leave out hidden_size, heads, feed_forward,"
-                    " max_positions and dropout"
-                )
-            self.masked_lm, self.had_head = load_masked_lm(encoder)
+        self.is_new = size is not None
+        if size is not None:
+            self.masked_lm, self.had_head = new_masked_lm(size, self.tokenizer), True
+        else:
+            self.masked_lm, self.had_head = load_masked_lm(str(encoder))
             if layers is not None:
                 stack_layers(self.masked_lm, layers)
-        else:
-            assert layers and hidden_size and heads
-            width = feed_forward or 4 * hidden_size
-            size = EncoderSize(
-                layers, hidden_size, heads, width, max_positions or 512, dropout or 0.0
-            )
-            self.masked_lm, self.had_head = new_masked_lm(size, self.tokenizer), True
         self.masked_lm.train()  # a loaded model has its dropout switched off
         self._head = VocabularyHead(self.masked_lm)
         if compile:

@@ -20,9 +20,10 @@ from decoupled_ner.training.budget import (
 )
 from decoupled_ner.training.cli import TrainingCLI, link_seeds
 from decoupled_ner.training.launch import Run, train
-from decoupled_ner.training.masked_lm import MaskedLMTraining, check_settings
+from decoupled_ner.training.masked_lm import MaskedLMTraining, check_end, size_of_new
 from decoupled_ner.training.masked_lm_data import SCRATCH, MaskedLMData
 from decoupled_ner.training.runs import run_folder, write_json
+from decoupled_ner.training.schedule import StableDecay
 from decoupled_ner.training.stage1 import save_masked_lm
 from decoupled_ner.training.starts import Start
 from decoupled_ner.types import InputError
@@ -48,8 +49,9 @@ class EncoderCLI(TrainingCLI):
     def before_instantiate_classes(self) -> None:
         """Find mistakes before the text is worked on."""
         model = self._get(self.config, "model")
-        names = inspect.signature(check_settings).parameters
-        check_settings(**{name: model[name] for name in names})
+        for check in (check_end, size_of_new):
+            check(**{name: model[name] for name in inspect.signature(check).parameters})
+        StableDecay(model.warmup_steps, model.decay_share, model.steps)
         if self._get(self.config, "trainer").max_steps != -1:
             raise InputError("--trainer.max_steps: give --model.steps, after which the run ends")
 

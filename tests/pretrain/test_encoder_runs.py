@@ -275,6 +275,8 @@ def test_processes_and_parts_of_a_step_equal_one_batch(tmp_path: Path, runs: Run
         (("--model.heads", "3"), "no multiple of twice heads"),
         (("--model.steps", "null"), "how long?"),
         (("--model.layers", "null"), "nothing to train: give --encoder"),
+        (("--model.dropout", "1.5"), "dropout=1.5 must be in [0, 1]"),
+        (("--model.decay_share", "1"), "decay_share=1.0 in (0, 1)"),
         (("--trainer.max_steps", "5"), "give --model.steps"),
         (("--data.mask_share", "2"), "mask_share=2.0 must be in"),
         (("--data.block_length", "4"), "block_length=4 must be at least 8"),
