@@ -17,8 +17,8 @@ from decoupled_ner.models.encoder import is_small, load_encoder_config
 from decoupled_ner.training.chain_inputs import (
     dataset_inputs,
     encoder_inputs,
+    named_inputs,
     option_inputs,
-    setting_inputs,
 )
 from decoupled_ner.training.launch import Run, tagger_folder, unify_folder
 from decoupled_ner.training.starts import resolve_start, stage_one_run
@@ -254,7 +254,7 @@ def _prepare(
     folders = [name for name in (encoder, *start.split(",")) if Path(name).is_dir()]
     encoders = {name: encoder_inputs(Path(name)) for name in folders}
     options = option_inputs([*experiment.arguments, *system.arguments])
-    named = {**setting_inputs(decode_text(read_bytes(recipe), recipe)), **options}
+    named = {**named_inputs(recipe), **options}
     files = {"encoders": encoders, "files": named}
     return stage, recipe, encoder, start, {name: found for name, found in files.items() if found}
 

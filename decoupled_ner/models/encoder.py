@@ -151,6 +151,12 @@ def encoder_from_config(config: dict[str, Any] | PreTrainedConfig) -> PreTrained
     return model
 
 
+def check_dropout(dropout: float) -> None:
+    """Raise an `InputError` where it is no probability."""
+    if not 0 <= dropout <= 1:
+        raise InputError(f"dropout={dropout} must be in [0, 1]")
+
+
 def check_length(encoder: Mapping[str, Any], tokens: int) -> None:
     """Raise an `InputError` where an encoder of this configuration can't read so many tokens at
     once, special ones included."""

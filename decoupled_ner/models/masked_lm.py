@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from transformers import BertConfig, BertForMaskedLM, PreTrainedModel, PreTrainedTokenizerBase
 
+from decoupled_ner.models.encoder import check_dropout
 from decoupled_ner.types import InputError
 
 # How far from a token the first layer's heads begin to look, one a head; further heads are random.
@@ -50,8 +51,7 @@ class EncoderSize:
             raise InputError(
                 f"hidden_size={self.hidden_size} is no multiple of twice heads={self.heads}"
             )
-        if not 0 <= self.dropout <= 1:
-            raise InputError(f"dropout={self.dropout} must be in [0, 1]")
+        check_dropout(self.dropout)
 
 
 def new_masked_lm(size: EncoderSize, tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedConfig, PreTrainedModel
 
-from decoupled_ner.models.encoder import encoder_from_config
+from decoupled_ner.models.encoder import check_dropout, encoder_from_config
 from decoupled_ner.models.units import UnitKind
 from decoupled_ner.types import InputError
 
@@ -93,8 +93,7 @@ class ProposerModel(PreTrainedModel):
             raise InputError(f"budget={config.budget:g} must be above 0")
         if config.word_dim < 1 or config.size < 1:
             raise InputError(f"word_dim={config.word_dim} and size={config.size} must be above 0")
-        if not 0 <= config.dropout <= 1:
-            raise InputError(f"dropout={config.dropout:g} must be in [0, 1]")
+        check_dropout(config.dropout)
         if encoder is None:
             self.encoder = encoder_from_config(config.encoder)
         else:

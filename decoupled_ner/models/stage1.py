@@ -20,6 +20,7 @@ from transformers.modeling_outputs import BaseModelOutput
 
 from decoupled_ner.models.encoder import (
     LOADING_ERRORS,
+    check_dropout,
     load_encoder_config,
     quiet_transformers,
     resolve_encoder,
@@ -92,6 +93,7 @@ class MentionModel(nn.Module):
     def __init__(self, masked_lm: PreTrainedModel, labels: int, dropout: float) -> None:
         super().__init__()
         self.masked_lm = masked_lm
+        check_dropout(dropout)
         self.dropout = nn.Dropout(dropout)
         self.classifier = _classifier(masked_lm, labels)
         freeze_head(masked_lm)
@@ -127,6 +129,7 @@ class ContextModel(nn.Module):
     ) -> None:
         super().__init__()
         self.masked_lm = masked_lm
+        check_dropout(dropout)
         self.dropout = nn.Dropout(dropout)
         self.classifier = _classifier(masked_lm, labels)
         self._head = VocabularyHead(masked_lm)

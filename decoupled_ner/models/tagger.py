@@ -16,7 +16,7 @@ from transformers import PreTrainedConfig, PreTrainedModel
 from decoupled_ner.labels import LabelSet
 from decoupled_ner.models.characters import CharacterCNN
 from decoupled_ner.models.crf import LinearChainCRF
-from decoupled_ner.models.encoder import encoder_from_config
+from decoupled_ner.models.encoder import check_dropout, encoder_from_config
 from decoupled_ner.models.lexicon import SoftLexiconEmbedding
 from decoupled_ner.models.recurrent import RecurrentKind, RecurrentLayers, SummedDirections
 from decoupled_ner.models.tags import TaggerScheme, TagSet
@@ -241,8 +241,7 @@ def _check(config: TaggerConfig) -> None:
     for name, lowest in least.items():
         if (value := getattr(config, name)) < lowest:
             raise InputError(f"{name}={value} must be at least {lowest}")
-    if not 0 <= config.dropout <= 1:
-        raise InputError(f"dropout={config.dropout} must be in [0, 1]")
+    check_dropout(config.dropout)
     if config.character_width < 1 or config.character_width % 2 == 0:
         raise InputError(f"character_width={config.character_width} must be odd, and at least 1")
     if config.character_types and not config.character_dim:

@@ -174,14 +174,6 @@ class EncoderTraining(BaseTraining, ABC):
         self.dev_f1.reset()
 
 
-def check_dropout(dropout: float) -> None:
-    """Raises:
-    InputError: it is no probability.
-    """
-    if not 0 <= dropout <= 1:
-        raise InputError(f"dropout={dropout} must be in [0, 1]")
-
-
 def check_not_negative(**settings: float) -> None:
     """Raises:
     InputError: one of the settings is below 0.

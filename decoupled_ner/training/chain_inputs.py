@@ -62,9 +62,14 @@ def dataset_inputs(dataset: str) -> dict[str, str]:
 
 def recipe_inputs(recipe: Path) -> dict[str, str]:
     """Of a recipe, and of the files and folders that it names."""
-    named = setting_inputs(decode_text(read_bytes(recipe), recipe))
+    named = named_inputs(recipe)
     own = {f"recipe {recipe.name}": sha256_of(recipe)}
     return own | {f"recipe {recipe.name}: {path}": sha for path, sha in named.items()}
+
+
+def named_inputs(recipe: Path) -> dict[str, str]:
+    """Of the files and folders that a recipe names."""
+    return setting_inputs(decode_text(read_bytes(recipe), recipe))
 
 
 def has_proposer(recipe: Path) -> bool:

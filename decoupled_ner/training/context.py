@@ -18,7 +18,7 @@ from decoupled_ner.data.endless import EndlessSentences, held_out_sentences
 from decoupled_ner.data.masking import ContextBatch, ContextEncoder, RegionChooser
 from decoupled_ner.labels import LabelSet
 from decoupled_ner.models.stage1 import ContextModel
-from decoupled_ner.training.base import check_dropout, check_not_negative
+from decoupled_ner.training.base import check_not_negative
 from decoupled_ner.training.batches import StreamBatches
 from decoupled_ner.training.datamodule import evaluation_loader
 from decoupled_ner.training.stage1 import StageOneData, StageOneTraining
@@ -206,7 +206,6 @@ class ContextTraining(StageOneTraining):
         seed: int = 1,
     ) -> None:
         super().__init__(encoder, labels, label_smoothing, gce_q, lr, weight_decay, warmup, seed)
-        check_dropout(dropout)
         check_not_negative(mlm_weight=mlm_weight, type_weight=type_weight)
         if not mlm_weight + type_weight > 0:
             raise InputError("mlm_weight and type_weight are both 0: there is nothing to learn")

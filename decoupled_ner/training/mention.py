@@ -30,7 +30,6 @@ from decoupled_ner.data.pairs import PairEncoder, pad_ids
 from decoupled_ner.gazetteer import Columns, load_columns
 from decoupled_ner.models.encoder import load_tokenizer
 from decoupled_ner.models.stage1 import MentionModel
-from decoupled_ner.training.base import check_dropout
 from decoupled_ner.training.batches import StreamBatches
 from decoupled_ner.training.datamodule import evaluation_loader
 from decoupled_ner.training.stage1 import StageOneData, StageOneTraining
@@ -231,7 +230,6 @@ class MentionTraining(StageOneTraining):
         seed: int = 1,
     ) -> None:
         super().__init__(encoder, labels, label_smoothing, gce_q, lr, weight_decay, warmup, seed)
-        check_dropout(dropout)
         self.save_hyperparameters()
         self.model = MentionModel(self.load_start(encoder), len(labels), dropout)
 

@@ -35,6 +35,8 @@ class EncoderCLI(TrainingCLI):
     """``fit`` with the vocabulary given once, then the held-out scores."""
 
     progress_bar = BudgetProgressBar
+    #: The state that a resumed run goes on from, in the folder of checkpoints.
+    goes_on_from = "last"
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.add_lightning_class_args(StepResumePoint, "resume_point")
@@ -42,9 +44,6 @@ class EncoderCLI(TrainingCLI):
         parser.link_arguments("model.encoder", "data.encoder")
         parser.link_arguments("data.vocabulary", "model.vocabulary", apply_on="instantiate")
         link_seeds(parser)
-
-    #: The state that a resumed run goes on from, in the folder of checkpoints.
-    goes_on_from = "last"
 
     def before_instantiate_classes(self) -> None:
         """Find mistakes before the text is worked on."""

@@ -86,8 +86,8 @@ def train_in_folds(dataset: str, run: Run, recipe_name: str, folds: int) -> Path
             continue
         started = run.resume and written_since(last, left[str(folder)][1])
         _start(dataset, run, recipe_name, part, ["--ckpt_path", "last"] if started else [])
-    found = [OutOfFold.read(proposer_folder(dataset, run, part) / FOLD_FILE) for part in parts]
-    path = proposer_folder(dataset, run) / ALL_FOLDS_FILE
+    found = [OutOfFold.read(folders[part] / FOLD_FILE) for part in parts]
+    path = folders[None] / ALL_FOLDS_FILE
     _together(found).write(path)
     print(f"out-of-fold candidates {path}")
     return path
