@@ -16,6 +16,7 @@ from decoupled_ner.data.pairs import (
     collate_pairs,
     length_buckets,
     pad_ids,
+    padded_width,
 )
 from decoupled_ner.gazetteer import Gazetteer, KnownTypes
 from decoupled_ner.models.encoder import load_tokenizer
@@ -172,16 +173,24 @@ def test_collate_pads_to_a_common_width(pairs: PairEncoder):
     batch = collate_pairs(
         [pairs.encode(tokens, Region(0, 3)), pairs.encode(tokens, Region(4, 6))], pairs.pad, [1, 2]
     )
-    assert batch.mention_ids.shape == (2, 8) and batch.context_ids.shape == (2, 8)
-    assert batch.mention_mask.tolist() == [[1, 1, 1, 1, 1, 0, 0, 0], [1, 1, 1, 1, 0, 0, 0, 0]]
+    assert batch.mention_ids.shape == (2, 5) and batch.context_ids.shape == (2, 7)
+    assert batch.mention_mask.tolist() == [[1, 1, 1, 1, 1], [1, 1, 1, 1, 0]]
     assert batch.context_ids[0, batch.mask_index[0]] == pairs.mask
     assert batch.labels is not None and batch.labels.tolist() == [1, 2]
 
 
 def test_pad_ids():
     ids, mask = pad_ids([[5], [6, 7]], pad=0)
-    assert ids.shape == (2, 8) and ids[:, :3].tolist() == [[5, 0, 0], [6, 7, 0]]
-    assert mask.sum(dim=1).tolist() == [1, 2]
+    assert ids.tolist() == [[5, 0], [6, 7]]
+    assert mask.tolist() == [[1, 0], [1, 1]]
+
+
+def test_few_widths_and_little_padding():
+    widths = [padded_width(longest) for longest in range(1, 513)]
+    assert widths == sorted(widths) and widths[:16] == list(range(1, 17))
+    for longest, width in enumerate(widths, 1):
+        assert 0 <= width - longest <= min(7, longest / 8)
+    assert len(set(widths[:128])) == 16 + 8 + 8 + 8
 
 
 @given(st.lists(st.integers(1, 50), max_size=40), st.integers(1, 100))
@@ -189,5 +198,5 @@ def test_length_buckets_hold_every_index_once_within_budget(lengths: list[int], 
     batches = list(length_buckets(lengths, budget))
     assert sorted(i for batch in batches for i in batch) == list(range(len(lengths)))
     for batch in batches:
-        width = -(-max(lengths[i] for i in batch) // 8) * 8
+        width = padded_width(max(lengths[i] for i in batch))
         assert len(batch) == 1 or len(batch) * width <= budget
