@@ -6,7 +6,6 @@ belongs into a dictionary file among the sources.
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import chain
@@ -16,6 +15,7 @@ from typing import Any
 from decoupled_ner.gazetteer.build import changing, rewrite_gazetteer, stored_manifest
 from decoupled_ner.gazetteer.entries import Entry
 from decoupled_ner.gazetteer.gazetteer import Gazetteer
+from decoupled_ner.gazetteer.normalise import Normaliser, Rules
 from decoupled_ner.gazetteer.report import lookup
 from decoupled_ner.gazetteer.storage import stored_digest
 from decoupled_ner.types import InputError
@@ -28,7 +28,7 @@ def add(
 ) -> dict[str, Any]:
     """Say that ``mention`` is a ``label``; returns its `lookup`.
 
-    It is kept without blanks around it, and in the form (NFKC) in which the build keeps mentions.
+    It is kept in the form (NFKC, script) in which the build keeps mentions.
     By default it weighs ten times what all dictionaries say of it, and 10 at least. Said again, it
     replaces what was said by hand before. Whoever reads the folder meanwhile sees the old or the
     new gazetteer, never a part; others who change it wait.
@@ -67,9 +67,10 @@ def remove(directory: str | Path, mention: str) -> dict[str, Any]:
 def _form(mention: str, directory: Path) -> str:
     """As a folder keeps it. Notes in brackets stay: who writes one by hand means it."""
     rules = (stored_manifest(directory) or {}).get("rules")
-    if isinstance(rules, dict) and rules.get("nfkc"):
-        mention = unicodedata.normalize("NFKC", mention)
-    return mention.strip()
+    if not isinstance(rules, dict):
+        return mention.strip()
+    kept = Rules(nfkc=bool(rules.get("nfkc")), script=rules.get("script"))
+    return Normaliser(kept).form(mention, notes=True)
 
 
 @contextmanager

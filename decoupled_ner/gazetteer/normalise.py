@@ -52,11 +52,13 @@ class Normaliser:
             for row in (read_rows(rules.stop_words, "txt") if rules.stop_words else ())
         )
 
-    def form(self, text: str) -> str:
-        """``text`` in the form in which mentions are kept: no note in brackets, single spaces."""
+    def form(self, text: str, notes: bool = False) -> str:
+        """``text`` in the form in which mentions are kept: single spaces, and no note in brackets
+        unless ``notes`` are kept."""
         if self._rules.nfkc:
             text = unicodedata.normalize("NFKC", text)
-        text = _NOTE.sub("", _SPACES.sub(" ", text).strip())
+        text = _SPACES.sub(" ", text).strip()
+        text = text if notes else _NOTE.sub("", text)
         return text if _UNFIT.search(text) else self._convert(text)  # which would raise
 
     def fault(self, mention: str) -> str | None:

@@ -194,6 +194,13 @@ def test_what_is_added_has_the_form_of_the_build(sources: Path, tmp_path: Path) 
         add(tmp_path / "out", " ", "ORG")
 
 
+def test_what_is_added_has_the_script_of_the_build(sources: Path, tmp_path: Path) -> None:
+    sources.write_text(SOURCES.replace("rules:\n", "rules:\n  script: simplified\n"), "utf-8")
+    build_gazetteer(sources, tmp_path / "out")
+    assert add(tmp_path / "out", "臺灣大學", "ORG")["mention"] == "台湾大学"
+    assert remove(tmp_path / "out", "臺灣大學")["mention"] == "台湾大学"
+
+
 def test_the_manifest_tells_what_the_folder_holds_now(sources: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     built = build_gazetteer(sources, out)
