@@ -22,7 +22,7 @@ def sha256_of(path: Path, *suffixes: str) -> str:
         files = sorted(file for file in path.rglob("[!.]*") if file.is_file())
         counted = (file for file in files if not suffixes or file.suffix in suffixes)
         content = "".join(f"{file.relative_to(path)} {sha256_of(file)}\n" for file in counted)
-        return hashlib.sha256(content.encode()).hexdigest()
+        return hashlib.sha256(content.encode(errors="surrogateescape")).hexdigest()
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()

@@ -151,7 +151,7 @@ def candidates_report(
     else:
         named = find_recipe("unify", recipe, small=True) if recipe else None
         path = named or dataset_recipe(dataset, small=True)
-        data, union = recipe_candidates(path, dataset)
+        data, union = recipe_candidates(path, dataset, split)
         sentences = data.split(split)
         print(f"generators of {path}", file=sys.stderr)
     union = union.plus(*_further(ltp, proposer_model, tagger_model, gazetteer or [], ngrams))

@@ -91,11 +91,15 @@ def gazetteer_diff(old: Path, new: Path, as_json: AsJson = False) -> None:
 
 @gazetteer_app.command("lookup")
 def gazetteer_lookup(gazetteer: Path, mention: str, as_json: AsJson = False) -> None:
-    """What each source says of a mention."""
+    """What each source says of a mention, as it is written or in the form that the build keeps."""
+    from decoupled_ner.gazetteer.edit import kept_form
     from decoupled_ner.gazetteer.render import render_lookup
     from decoupled_ner.gazetteer.report import lookup
 
-    show(lookup(_gazetteer(gazetteer), mention), as_json, render_lookup)
+    found = lookup(loaded := _gazetteer(gazetteer), mention)
+    if found["type"] is None:
+        found = lookup(loaded, kept_form(mention, gazetteer))
+    show(found, as_json, render_lookup)
 
 
 @gazetteer_app.command("add")

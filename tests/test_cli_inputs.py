@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from command import status
 from terminal import put_terminal
 
 from decoupled_ner import DecoupledNER
 from decoupled_ner.candidates import NGrams
 from decoupled_ner.data.jsonl import write_jsonl
+from decoupled_ner.locations import recipe_folder
 from decoupled_ner.models.decoupled import DecoupledConfig, DecoupledModel
 from decoupled_ner.models.encoder import load_encoder, load_encoder_config, load_tokenizer
 from decoupled_ner.types import Sentence, entity_at
@@ -155,3 +157,18 @@ def test_candidates_of_a_data_set_without_a_recipe(
     out, err = capsys.readouterr()
     assert [row["name"] for row in json.loads(out)["generators"]] == ["word-ngrams"]
     assert "conll2003-small.yaml" in err
+
+
+@pytest.mark.parametrize("split", ["train", "dev", "test"])
+def test_what_a_split_holds_is_no_candidate_on_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], split: str
+):
+    recipe = yaml.safe_load((recipe_folder("unify") / "demo-small.yaml").read_text("utf-8"))
+    recipe["data"]["fit_on"] = "test" if split == "test" else "train+dev"
+    path = tmp_path / "recipe.yaml"
+    path.write_text(yaml.safe_dump(recipe), "utf-8")
+    command = ("candidates", "report", "--dataset", "demo", "--recipe", str(path))
+    assert status(*command, "--split", split) == 2
+    err = capsys.readouterr().err
+    told = "never trained on it" if split == "test" else f"all mentions of {split} are among"
+    assert told in err and err.count("\n") == 1

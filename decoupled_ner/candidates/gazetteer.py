@@ -46,7 +46,7 @@ class GazetteerMatches(CandidateGenerator):
         if paths is not None:
             fixed = load_gazetteer(paths)
         else:
-            fixed = Gazetteer.from_mentions(mentions or {})
+            fixed = Gazetteer.from_mentions(_checked(mentions))
         _ = fixed.matcher  # compiled here, so that no two threads do it
         self._held: Gazetteer | ReloadingGazetteer = fixed
         self._source: dict[str, Any] = (
@@ -101,6 +101,16 @@ class GazetteerMatches(CandidateGenerator):
         folder = f"gazetteer-{gazetteer.digest[:12]}"
         gazetteer.save(directory / folder)
         return {**self.init_args(), "mentions": None, "paths": folder}
+
+
+def _checked(mentions: Any) -> Mapping[str, list[str]]:
+    """What a recipe says are mentions."""
+    if isinstance(mentions, Mapping) and all(
+        isinstance(name, str) and isinstance(types, list) and all(isinstance(t, str) for t in types)
+        for name, types in mentions.items()
+    ):
+        return mentions
+    raise InputError("mentions of a gazetteer stand as {mention: [type, ...]}")
 
 
 def with_mentions_of(candidates: Union, sentences: Iterable[Sentence]) -> Union:

@@ -89,10 +89,12 @@ def generator_from_config(
     if not isinstance(config, Mapping) or not isinstance(config.get("class_path"), str):
         raise InputError(f"a candidate generator needs a class_path and init_args, got {config!r}")
     generator = _class_at(config["class_path"])
-    arguments = {
-        key: _argument(key, value, directory)
-        for key, value in (config.get("init_args") or {}).items()
-    }
+    given = config.get("init_args") or {}
+    if not isinstance(given, Mapping):
+        raise InputError(
+            f"the init_args of {generator.__name__} stand as name: value, not {given!r}"
+        )
+    arguments = {key: _argument(key, value, directory) for key, value in given.items()}
     try:
         return generator(**arguments)
     except TypeError as error:
@@ -102,6 +104,8 @@ def generator_from_config(
 def _argument(key: str, value: Any, directory: Path | None) -> Any:
     """A constructor's argument from its configuration."""
     if key == "generators":
+        if not isinstance(value, list):
+            raise InputError(f"generators are a list of class_path and init_args, not {value!r}")
         return [generator_from_config(part, directory) for part in value]
     if key in _PATHS and directory is not None:
         if isinstance(value, list):

@@ -53,8 +53,9 @@ def candidate_report(
         )
     ]
     *parts, (everything, seconds) = timed
+    kept = [set(regions) for regions in everything]  # a union leaves out what is too long for it
     proposers = [
-        Counter(region for part, _ in parts for region in set(part[row]))
+        Counter(region for part, _ in parts for region in kept[row].intersection(part[row]))
         for row in range(len(texts))
     ]
     rows = []

@@ -126,7 +126,7 @@ def read_documents(path: Path) -> list[Document]:
 
 
 def _folder_files(path: Path) -> dict[str, bytes]:
-    found = (file for file in path.rglob("*") if file.suffix in BRAT_FILES)
+    found = (file for file in path.rglob("[!.]*") if file.suffix in BRAT_FILES)
     return {file.relative_to(path).as_posix(): read_bytes(file) for file in found}
 
 
@@ -136,7 +136,8 @@ def _archive_files(path: Path) -> dict[str, bytes]:
     try:
         with tarfile.open(path, "r:*") as archive:
             for member in archive:
-                if member.isreg() and member.name.endswith(BRAT_FILES):
+                hidden = PurePosixPath(member.name).name.startswith(".")
+                if member.isreg() and member.name.endswith(BRAT_FILES) and not hidden:
                     content = archive.extractfile(member)
                     files[member.name] = content.read() if content else b""
     except (OSError, EOFError, tarfile.TarError, lzma.LZMAError, zlib.error) as error:

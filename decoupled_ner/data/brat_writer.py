@@ -29,13 +29,11 @@ def write_brat(sentences: Iterable[Sentence], folder: str | Path) -> None:
     """
     folder = Path(folder)
     place = folder.resolve()
-    beside = place.with_name(f".{place.name}.{os.getpid()}.tmp")
     with told_of_writing(folder):
+        if place.exists() and any(place.iterdir()):
+            raise InputError(f"{folder}: is not empty; BRAT documents need a folder of their own")
+        beside = place.with_name(f".{place.name}.{os.getpid()}.tmp")
         try:
-            if place.exists() and any(place.iterdir()):
-                raise InputError(
-                    f"{folder}: is not empty; BRAT documents need a folder of their own"
-                )
             beside.mkdir()
             for index, sentence in enumerate(sentences):
                 with of_sentence(sentence, index):

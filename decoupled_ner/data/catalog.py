@@ -95,7 +95,7 @@ def load_dataset(name_or_path: str, *, train_sentences: int | None = None) -> Da
                 f" {', '.join(DATASETS)}"
             )
         dataset = _load_path(Path(path), format or None, Path(path).resolve().name.split(".")[0])
-    return dataset if train_sentences is None else _with_less_training(dataset, train_sentences)
+    return dataset if train_sentences is None else with_less_training(dataset, train_sentences)
 
 
 def _load_row(row: Row) -> Dataset:
@@ -121,6 +121,8 @@ def _user_files(path: Path, format: str | None) -> dict[str, Path]:
     if path.is_file():
         documents = (format or format_of(path)) in BRAT
         return {split_of(path) or ("all" if documents else "test"): path}
+    if not path.is_dir():
+        raise InputError(f"{path}: neither a file nor a folder; write what it gives into a file")
     files: dict[str, Path] = {}
     for file in sorted(path.iterdir()):
         split = split_of(file)
@@ -198,7 +200,12 @@ def _hold_out(parsed: Mapping[str, Parsed], part: float) -> dict[str, Parsed]:
     return {**parsed, "train": kept, "dev": Parsed(tuple(s for s, held_out in pairs if held_out))}
 
 
-def _with_less_training(dataset: Dataset, count: int) -> Dataset:
+def with_less_training(dataset: Dataset, count: int) -> Dataset:
+    """The data set with only so many training sentences, the same ones every time.
+
+    Raises:
+        InputError: it has fewer.
+    """
     train = dataset.split("train")
     if not 1 <= count <= len(train):
         raise InputError(

@@ -236,5 +236,9 @@ def _check_token(token: str) -> None:
         return
     if not token:
         raise InputError("two joiners in a row, or one at an end: CoNLL can't hold an empty token")
-    if token in _UNESCAPES or token == "-DOCSTART-" or any(char in token for char in _ESCAPES):
+    if (
+        token in _UNESCAPES
+        or token.startswith("-DOCSTART-")
+        or any(char in token for char in _ESCAPES)
+    ):
         raise InputError(f"CoNLL can't hold the token {token!r}")

@@ -7,7 +7,7 @@ import random
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import islice
+from itertools import chain, islice
 from typing import Literal
 
 import numpy as np
@@ -24,7 +24,7 @@ class ExtraTraining:
 
     Attributes:
         files: annotated sentences, e.g. what ``decoupled-ner augment`` wrote. Those that the split
-            has already, by id and text, are not added again.
+            has already, by text and entities, are not added again.
         gazetteer: a gazetteer's folder or a dictionary file. Each entry becomes a sentence that is
             nothing but an entity of the entry's most probable type.
         entries: so many of them, drawn at random; None for all.
@@ -69,23 +69,29 @@ def extra_sentences(
         types: the data set's types.
         seed: of what is drawn.
         held_out: sentences of the split that must not be trained on: neither they nor the copies
-            that ``decoupled-ner augment`` makes of them are added.
+            that ``decoupled-ner augment`` makes of them are added, nor copies of copies.
         unseen: texts of other splits, dev's and test's, which are not added either.
 
     Raises:
         InputError: a file, gazetteer or folder can't be read.
     """
-    have = {(sentence.id, sentence.text) for sentence in train}
+    have = {(sentence.text, sentence.entities) for sentence in train}
+    own_texts = {sentence.text for sentence in train}
     unseen_texts = {*unseen, *(sentence.text for sentence in held_out)}
-    unseen_ids = {sentence.id for sentence in held_out} - {""}
+    in_files = [sentence for path in extra.files for sentence in read_file(path).sentences]
+    # A file may call the split's sentences by other ids, and its copies by these.
+    unseen_ids = {s.id for s in held_out} | {
+        s.id for s in in_files if s.text in unseen_texts and s.text not in own_texts
+    }
+    unseen_ids -= {""}
     known, kept, left_out = set(types), list[Sentence](), Counter[str]()
-    for sentence in _sentences(extra, seed):
-        if (sentence.id, sentence.text) in have:
+    for sentence in chain(in_files, _drawn(extra, seed)):
+        renamed = _renamed(sentence, extra.rename)
+        if (renamed.text, renamed.entities) in have:
             continue
-        if sentence.text in unseen_texts or sentence.id.rpartition("~")[0] in unseen_ids:
+        if sentence.text in unseen_texts or not unseen_ids.isdisjoint(_copied_from(sentence.id)):
             left_out["that training must not see"] += 1
             continue
-        renamed = _renamed(sentence, extra.rename)
         if all(entity.label in known for entity in renamed.entities):
             kept.append(renamed)
         else:
@@ -93,9 +99,14 @@ def extra_sentences(
     return kept, left_out
 
 
-def _sentences(extra: ExtraTraining, seed: int) -> Iterator[Sentence]:
-    for path in extra.files:
-        yield from read_file(path).sentences
+def _copied_from(id: str) -> Iterator[str]:
+    """The ids of what a copy ``id~1`` or a copy's copy ``id~1~2`` was made of."""
+    while "~" in id:
+        id = id.rpartition("~")[0]
+        yield id
+
+
+def _drawn(extra: ExtraTraining, seed: int) -> Iterator[Sentence]:
     if extra.gazetteer is not None:
         yield from _entries(extra.gazetteer, extra.entries, seed)
     if extra.distant is not None:

@@ -118,7 +118,9 @@ def write_lines(lines: Iterable[str], path: Path) -> None:
         InputError: a line has a lone surrogate, which UTF-8 can't hold, or the folder is missing.
     """
     with told_of_writing(path):
-        if path.exists() and not path.is_file() and not path.is_dir():
+        if path.is_dir():
+            raise InputError(f"{path}: is a folder; name a file")
+        if path.exists() and not path.is_file():
             _write(lines, path, path.suffix)
             return
         target = path.resolve() if path.is_symlink() else path

@@ -9,7 +9,7 @@ region that scored well and its score, so that any budget up to ``budget`` can b
 
     {"format": "out-of-fold candidates", "generator": "proposer", "dataset": "weibo",
      "checksums": {…}, "folds": 5, "budget": 20.0, …}
-    {"text": "篮协成立于1956年6月", "fold": 3, "regions": [[0, 2, 4.5], [6, 11, -1.25]]}
+    {"text": "FIBA says no", "fold": 3, "regions": [[0, 4, 4.5], [10, 12, -1.25]]}
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class FoldText:
     def to_json(self) -> str:
         """Its line in the file."""
         values = {"text": self.text, "fold": self.fold, "regions": self.regions}
-        return json.dumps(values, ensure_ascii=False)
+        return json.dumps(values)  # in ASCII, since a text may hold half of a surrogate pair
 
 
 @dataclass(frozen=True)

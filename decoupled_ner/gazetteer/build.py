@@ -152,7 +152,11 @@ def build_gazetteer(
     counts: list[SourceCount] = []
     gazetteer = Gazetteer.from_entries(build_entries(plan, counts, progress))
     if not len(gazetteer):
-        raise InputError(f"{sources}: no entity came of these sources: look at their types")
+        bad = next((count.first_malformed for count in counts if count.first_malformed), None)
+        raise InputError(
+            f"{sources}: no entity came of these sources: look at their types"
+            + (f", and at what can't be read: {bad}" if bad else "")
+        )
     manifest: dict[str, Any] = {
         "sources_file": Path(sources).name,
         "sources_sha256": sha256_of(Path(sources)),

@@ -37,7 +37,7 @@ def add(
         InputError: there is no gazetteer, or the mention or the type cannot be one.
     """
     with _opened(Path(directory)) as gazetteer:
-        mention = _form(mention, Path(directory))
+        mention = kept_form(mention, Path(directory))
         others = (entry for entry in gazetteer if (entry.mention, entry.source) != (mention, USER))
         if weight is None:
             said = sum(e.weight for e in gazetteer.entries(mention) if e.source != USER)
@@ -55,7 +55,7 @@ def remove(directory: str | Path, mention: str) -> dict[str, Any]:
     """
     with _opened(Path(directory)) as gazetteer:
         if mention not in gazetteer:
-            mention = _form(mention, Path(directory))
+            mention = kept_form(mention, Path(directory))
         last = lookup(gazetteer, mention)
         if last["type"] is None:
             raise InputError(f"{directory}: does not hold {mention!r}: nothing to remove")
@@ -64,8 +64,9 @@ def remove(directory: str | Path, mention: str) -> dict[str, Any]:
     return last
 
 
-def _form(mention: str, directory: Path) -> str:
-    """As a folder keeps it. Notes in brackets stay: who writes one by hand means it."""
+def kept_form(mention: str, directory: Path) -> str:
+    """A mention as a gazetteer's folder keeps it: NFKC and script by its build's rules. Notes in
+    brackets stay: who writes one by hand means it."""
     rules = (stored_manifest(directory) or {}).get("rules")
     if not isinstance(rules, dict):
         return mention.strip()

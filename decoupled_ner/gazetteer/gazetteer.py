@@ -34,7 +34,7 @@ class Gazetteer:
 
         Raises:
             InputError: a mention is empty or holds a null character or a lone surrogate, or a
-                weight is not above 0.
+                weight is below `LEAST_WEIGHT`.
         """
         return cls(table_of(entries))
 

@@ -80,14 +80,16 @@ def read_scel(path: Path) -> Iterator[str]:
         cursor.take(cursor.u16())
     read = 0
     while not cursor.done() and not data.startswith(_SCEL_BLACKLIST, cursor.at):
-        try:
-            words = _scel_group(cursor)
-        except InputError:
-            if read >= groups > 0:
-                return  # all that was promised is read; this is a block of another kind
-            raise
+        if read >= groups > 0 and not _scel_words_here(cursor):
+            return  # all that was promised is read; this is a block of another kind
+        words = _scel_group(cursor)
         yield from words
         read += 1
+
+
+def _scel_words_here(cursor: _Bytes) -> bool:
+    """Whether a group of words may begin here: what follows the groups has a zero there."""
+    return any(cursor.data[cursor.at : cursor.at + 2])
 
 
 def _scel_group(cursor: _Bytes) -> list[str]:

@@ -56,6 +56,6 @@ class ReloadingGazetteer:
         """What changes when the file is replaced. Taken before loading: a later change shows."""
         try:
             stat = self._path.stat()
-        except FileNotFoundError:
+        except OSError:  # loading tells what is wrong
             return None
         return stat.st_ino, stat.st_mtime_ns, stat.st_size

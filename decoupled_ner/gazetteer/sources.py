@@ -14,6 +14,7 @@ from typing import Any, get_args
 import yaml
 
 from decoupled_ner.checksums import sha256_of
+from decoupled_ner.gazetteer.entries import LEAST_WEIGHT
 from decoupled_ner.gazetteer.normalise import Rules, Script
 from decoupled_ner.gazetteer.readers import FORMATS
 from decoupled_ner.types import InputError
@@ -174,8 +175,11 @@ def _check_source(source: Source, where: str) -> None:
         raise InputError(f"{where}: a 'url' needs its 'sha256'")
     if source.type and source.tags:
         raise InputError(f"{where}: give either 'type' or 'tags'")
-    if not 0 < source.weight <= sys.float_info.max:
-        raise InputError(f"{where}: 'weight' must be above 0 and finite, got {source.weight}")
+    if not 2 * LEAST_WEIGHT <= source.weight <= sys.float_info.max:  # short forms have half of it
+        least = f"{2 * LEAST_WEIGHT:f}"
+        raise InputError(
+            f"{where}: 'weight' must be {least} or more, and finite, got {source.weight}"
+        )
     if source.skip_rows < 0:
         raise InputError(f"{where}: 'skip_rows' must be 0 or more, got {source.skip_rows}")
     if source.default_type and not _splits(source):

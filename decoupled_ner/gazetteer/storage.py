@@ -28,7 +28,7 @@ import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as to_bytes
 
-from decoupled_ner.gazetteer.entries import Entry
+from decoupled_ner.gazetteer.entries import LEAST_WEIGHT, Entry
 from decoupled_ner.labels import OUTSIDE
 from decoupled_ner.types import InputError
 
@@ -45,7 +45,7 @@ class Support(NamedTuple):
     Attributes:
         weight: of the claims for this type, summed over their sources; rounded, so that sources of
             .1 and .2 reach .3.
-        share: the part of all claims' weight that this is.
+        share: the part of all claims' weight that this is; rounded, so that .3 of .4 is .75.
         entity: weight of the claims for any type but `OUTSIDE`.
     """
 
@@ -65,7 +65,7 @@ class Support(NamedTuple):
         and whether it is for `OUTSIDE`; a mention's begin at each of ``starts``."""
         kept = (np.where(backs, weights, 0.0), weights, np.where(outside, 0.0, weights))
         weight, total, entity = (np.add.reduceat(part, starts) for part in kept)
-        return cls(weight.round(9), weight / total, entity)
+        return cls(weight.round(9), (weight / total).round(9), entity)
 
     @property
     def words(self) -> npt.NDArray[np.bool_]:
@@ -179,8 +179,11 @@ def _check(entry: Entry) -> None:
         raise InputError(f"mention {mention!r} is empty or holds a null character: leave it out")
     if not entry.label:
         raise InputError(f"mention {mention!r} has an empty type: give it one")
-    if not 0 < entry.weight <= sys.float_info.max:  # an int may be larger than any float
-        raise InputError(f"mention {mention!r}: weight {entry.weight} must be above 0 and finite")
+    if not LEAST_WEIGHT <= entry.weight <= sys.float_info.max:  # an int may exceed any float
+        least = f"{LEAST_WEIGHT:f}"
+        raise InputError(
+            f"mention {mention!r}: weight {entry.weight} must be {least} or more, and finite"
+        )
 
 
 def _heaviest(claims: dict[tuple[str, str], float]) -> str:

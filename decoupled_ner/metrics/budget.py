@@ -27,7 +27,7 @@ class OperatingPoint:
 
 
 def budget_threshold(scores: FloatArray, sentences: int, budget: float) -> float:
-    """The lowest score that at most ``budget`` regions a sentence reach, on average.
+    """A score that at most ``budget`` regions a sentence reach, on average: the lowest such.
 
     Args:
         scores: of all regions of the sentences.
@@ -35,8 +35,9 @@ def budget_threshold(scores: FloatArray, sentences: int, budget: float) -> float
         budget: regions a sentence, above 0.
 
     Returns:
-        One of the scores; where all fit, or not even those that share the best score, the lowest
-        or the highest number there is.
+        Halfway between the scores of the last region that fits and the first that does not, so
+        that another batch's rounding moves neither across; where all fit, or not even those that
+        share the best score, the lowest or the highest number there is.
 
     Raises:
         InputError: the budget is not above 0.
@@ -48,7 +49,11 @@ def budget_threshold(scores: FloatArray, sentences: int, budget: float) -> float
         return -HIGHEST
     first_out = float(np.partition(scores, len(scores) - kept - 1)[len(scores) - kept - 1])
     above = scores[scores > first_out]  # fewer than would fit where scores are equal
-    return float(above.min()) if len(above) else HIGHEST
+    if not len(above):
+        return HIGHEST
+    last_in = float(above.min())
+    halfway = last_in + (first_out - last_in) / 2
+    return halfway if np.float32(halfway) > first_out else last_in
 
 
 def operating_points(

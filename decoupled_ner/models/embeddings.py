@@ -93,7 +93,8 @@ class Vocabulary:
 
     def save(self, path: Path) -> None:
         """Write the items as a JSON list."""
-        path.write_text(json.dumps(self.items, ensure_ascii=False, indent=0), encoding="utf-8")
+        # In ASCII, since a text may hold half of a surrogate pair.
+        path.write_text(json.dumps(self.items, indent=0), encoding="utf-8")
 
     @classmethod
     def load(cls, path: Path) -> Vocabulary:

@@ -89,6 +89,8 @@ class ProposerModel(PreTrainedModel):
             raise InputError("a proposer needs an encoder")
         if config.max_width < 1:
             raise InputError(f"max_width must be at least 1, got {config.max_width}")
+        if config.max_tokens < 8:
+            raise InputError(f"max_tokens={config.max_tokens} must be at least 8")
         if not config.budget > 0:
             raise InputError(f"budget={config.budget:g} must be above 0")
         if config.word_dim < 1 or config.size < 1:

@@ -55,8 +55,12 @@ class RecurrentLayers(nn.Module):
         """(B, N, D) and (B, N) bool, True for a row's first units → (B, N, output_size), in
         float32; zeros in the padding."""
         lengths = mask.sum(1).cpu()
-        packed = pack_padded_sequence(vectors, lengths, batch_first=True, enforce_sorted=False)
-        hidden, _ = self.layers(packed)
+        packed = pack_padded_sequence(
+            vectors.float(), lengths, batch_first=True, enforce_sorted=False
+        )
+        # Not in bfloat16: where all rows are as long, PyTorch has kernels that some CPUs lack.
+        with torch.autocast(vectors.device.type, enabled=False):
+            hidden, _ = self.layers(packed)
         padded, _ = pad_packed_sequence(hidden, batch_first=True, total_length=mask.shape[1])
         return padded
 

@@ -232,5 +232,7 @@ def _config(
 
 def _encoder_config(recipe: TaggerRecipe) -> dict[str, Any] | None:
     if recipe.encoder is None:
+        if recipe.encoder_dropout is not None:
+            raise InputError(f"encoder_dropout={recipe.encoder_dropout}, and there is no encoder")
         return None
     return encoder_settings(recipe.encoder, recipe.encoder_dropout)

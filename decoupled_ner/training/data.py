@@ -122,6 +122,11 @@ class UnifiedData(SentenceData):
             self.candidates = self.candidates.plus(ProposerCandidates(proposer, budget=0))
         to_config(self.candidates)  # what can't be saved is told now, not after the training
         self._check_budget()
+        if train_candidates is not None and not negative_candidates:
+            raise InputError(
+                f"train_candidates={train_candidates} are negatives: leave out"
+                " negative_candidates=false, or them"
+            )
         self.negative_generators = [
             *([negative_nouns] if negative_nouns else []),
             *(self._unseen(train_candidates) if negative_candidates else []),
@@ -173,8 +178,8 @@ class UnifiedData(SentenceData):
         if path is None:
             if proposes(union):
                 raise InputError(
-                    "a proposer has seen the training sentences: --data.train_candidates FILE takes"
-                    " out-of-fold candidates, --data.negative_candidates=false does without"
+                    "a proposer may have seen the training sentences: --data.train_candidates FILE"
+                    " takes out-of-fold candidates, --data.negative_candidates=false does without"
                 )
         else:
             recorded = OutOfFold.read(path)

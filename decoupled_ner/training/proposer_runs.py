@@ -170,7 +170,7 @@ def _write_fold(proposer: Proposer, data: ProposerData, path: Path, record: dict
     nor a gold entity is looked at."""
     texts = list(dict.fromkeys(sentence.text for sentence in data.held_out_sentences))
     found = proposer.scored(texts, progress="out-of-fold candidates")
-    kept = max(BUDGETS)
+    kept = max(*BUDGETS, proposer.model.config.budget)
     scores = np.concatenate([of_text.scores for of_text in found])
     threshold = budget_threshold(scores, len(texts), kept)
     facts = {

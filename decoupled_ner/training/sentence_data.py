@@ -10,7 +10,7 @@ from typing import Any
 from pytorch_lightning.utilities import rank_zero_only
 from torch.utils.data import DataLoader
 
-from decoupled_ner.data.catalog import Dataset, load_dataset
+from decoupled_ner.data.catalog import Dataset, load_dataset, with_less_training
 from decoupled_ner.data.extra import ExtraTraining, extra_sentences
 from decoupled_ner.training.datamodule import TrainingData
 from decoupled_ner.types import Candidate, InputError, Sentence
@@ -37,7 +37,8 @@ class SentenceData(TrainingData):
         encoder: hub id or directory, for its tokenizer.
         fit_on: the split to train on; ``train+dev`` once epochs and settings are chosen.
         train_sentences: only so many training sentences, always the same ones.
-        extra: what is added to the split that is trained on.
+        extra: what is added to the split that is trained on; no sentence that ``train_sentences``
+            leaves out.
         batch_size, num_workers, seed: as in :class:`TrainingData`.
     """
 
@@ -53,7 +54,12 @@ class SentenceData(TrainingData):
         seed: int = 1,
     ) -> None:
         super().__init__(encoder, batch_size, num_workers, seed)
-        self.data: Dataset = load_dataset(dataset, train_sentences=train_sentences)
+        self.data: Dataset = load_dataset(dataset)
+        self._too_many = set[Sentence]()
+        if train_sentences is not None:
+            whole = self.data
+            self.data = with_less_training(whole, train_sentences)
+            self._too_many = set(whole.split("train")) - set(self.data.split("train"))
         if "test" in fit_on.split("+"):
             raise InputError(f"fit_on={fit_on}: a model is scored on test, and never trained on it")
         self.fit_on, self.extra = fit_on, extra
@@ -86,8 +92,9 @@ class SentenceData(TrainingData):
             if split not in trained_on
             for sentence in sentences
         }
+        held_out = (*self.held_out_sentences, *self._too_many)
         added, left_out = extra_sentences(
-            self.extra, gold, self.labels[1:], self.seed, self.held_out_sentences, unseen
+            self.extra, gold, self.labels[1:], self.seed, held_out, unseen
         )
         if rank_zero_only.rank == 0:  # type: ignore[attr-defined]
             reasons = "".join(f", {count} left out {why}" for why, count in left_out.items())

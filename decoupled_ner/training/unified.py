@@ -63,7 +63,8 @@ class UnifiedTraining(EncoderTraining):
             among the candidate generators, gives a region: `DecoupledNER.read_proposer` on dev. An
             ``outside_bias`` of ``auto`` is then 0, one of ``f1`` where dev's F1 is highest; a
             number stays. Three numbers (``proposer_reading`` of an earlier run's result) are taken
-            as they are. None: where there is one with a budget of 0, as ``data.proposer`` has.
+            as they are, and need that run's ``outside_bias`` in place of ``f1``. None: where there
+            is one with a budget of 0, as ``data.proposer`` has.
         max_mention_tokens, max_context_tokens: as in :class:`DecoupledConfig`.
         lr, weight_decay, warmup, seed: as in :class:`EncoderTraining`.
     """
@@ -126,6 +127,11 @@ class UnifiedTraining(EncoderTraining):
         self.reads_proposer = read_proposer
         if isinstance(read_proposer, list) and len(read_proposer) != 3:
             raise InputError("read_proposer takes true, false, or three numbers as [0.6,0.5,-1.7]")
+        if isinstance(read_proposer, list) and outside_bias == "f1":
+            raise InputError(
+                "three numbers for read_proposer need the outside bias of the run that found them:"
+                " give --model.outside_bias too, as its result.json has it"
+            )
         self.class_weights: Tensor | None = None
         self._known: KnownTypes | None = None
         # A classifier whose loss has no weight stays as it was, weight decay included.
@@ -270,9 +276,11 @@ class UnifiedTraining(EncoderTraining):
             device=str(self.device),
             dtype=dtype,
         )
-        fit_reach(ner, self.data.training_sentences)
+        fit_reach(ner, self.data.annotated_sentences)
         if isinstance(self.reads_proposer, list):
             ner.config.proposer_reading = self.reads_proposer
+            if self.wanted_bias == "auto":  # what is drawn from the negatives is read off already
+                ner.config.outside_bias = 0.0
         elif self.reads_proposer:
             fit_reading(ner, self.data.data.split("dev"), self.wanted_bias)
         self.outside_bias.fill_(ner.config.outside_bias)

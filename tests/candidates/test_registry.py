@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -70,6 +71,22 @@ def test_arguments_must_be_json():
     register_generator(First)
     with pytest.raises(InputError, match=r"init_args of .*First must be JSON values"):
         to_config(First({1, 2}))
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "message"),
+    [
+        ("NGrams", [1], "NGrams stand as name: value"),
+        ("Union", {"generators": None}, "generators are a list"),
+        ("GazetteerMatches", {"mentions": ["北京"]}, "stand as {mention: [type, ...]}"),
+        ("GazetteerMatches", {"mentions": {"北京": "GPE"}}, "stand as {mention: [type, ...]}"),
+        ("NGrams", {"sizes": 2}, "NGrams.*sizes"),
+    ],
+)
+def test_arguments_that_do_not_fit_are_told(name: str, arguments: Any, message: str):
+    config = {"class_path": f"decoupled_ner.candidates.{name}", "init_args": arguments}
+    with pytest.raises(InputError, match=message.replace("{", r"\{").replace("[", r"\[")):
+        generator_from_config(config)
 
 
 def test_a_name_of_ours_is_not_enough():

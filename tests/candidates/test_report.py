@@ -78,6 +78,7 @@ def test_a_union_is_reported_by_its_generators_and_its_limit():
     )
     assert [row["name"] for row in report["generators"]] == ["a", "b"]
     assert report["union"]["recall"] == 0.25
+    assert [row["only_recall"] for row in report["generators"]] == [0.25, 0.0]
 
 
 def test_table_shows_every_generator():

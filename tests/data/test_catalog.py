@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -213,12 +214,17 @@ def test_a_folders_checksum_is_that_of_what_is_read_there(tmp_path: Path) -> Non
     (tmp_path / "a.ann").write_text("T1\tGPE 2 4\t北京\n", encoding="utf-8")
     before = load_dataset(str(tmp_path)).checksums
     (tmp_path / "notes.md").write_text("x")
+    for hidden in (".b.txt", "._a.ann"):
+        (tmp_path / hidden).write_bytes(b"\x00\x05\x16\x07\xff")
     assert load_dataset(str(tmp_path)).checksums == before != {}
     (tmp_path / "a.ann").write_text("T1\tLOC 2 4\t北京\n", encoding="utf-8")
     assert load_dataset(str(tmp_path)).checksums != before
 
 
 def test_unusable_folders(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(InputError, match="pipe: neither a file nor a folder"):
+        load_dataset(str(tmp_path / "pipe"))
     with pytest.raises(InputError, match="no file with train, dev or test in its name"):
         load_dataset(str(tmp_path))
     for name in ("train.jsonl", "train.bio"):

@@ -78,6 +78,7 @@ def test_words_survive_word_files(sentences: list[Sentence], scheme: Scheme) -> 
         (Sentence("a\tb c"), " ", "can't hold the token"),
         (Sentence("a \\n"), " ", "can't hold the token"),
         (Sentence("-DOCSTART- a"), " ", "can't hold the token"),
+        (Sentence("a -DOCSTART-1 b"), " ", "can't hold the token"),
         (Sentence("ab c", (entity_at("ab c", 1, 4, "X"),)), " ", "inside a token"),
         (
             Sentence("abc", (entity_at("abc", 0, 2, "X"), entity_at("abc", 1, 3, "X"))),

@@ -58,7 +58,8 @@ def test_what_is_tested_on_is_never_added(
     for split, sentences in (("train", two_sentences), ("dev", [dev]), ("test", [test])):
         write_jsonl(sentences, tmp_path / f"{split}.jsonl")
     fresh = Sentence("新的一句话", (), "fresh")
-    write_jsonl([fresh, Sentence(dev.text), test], tmp_path / "more.jsonl")
+    labelled = Sentence(dev.text, (entity_at(dev.text, 0, 2, "ORG"),))
+    write_jsonl([fresh, labelled, test], tmp_path / "more.jsonl")
     extra = ExtraTraining(files=[str(tmp_path / "more.jsonl")])
     added = WindowData(str(tmp_path), tiny_encoder, extra=extra).training_sentences
     assert [sentence.text for sentence in added[2:]] == [fresh.text]

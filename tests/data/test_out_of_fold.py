@@ -17,6 +17,7 @@ TEXTS = (
     FoldText("去北京", 1, ((1, 3, 2.0),)),
     FoldText("在\U0001f600上海", 2, ((2, 4, -7.0), (0, 1, -9.0))),
 )
+HALF_A_PAIR = FoldText("北京\ud83d", 2, ((0, 2, 1.0),))
 
 
 def test_folds_are_fixed_and_even():
@@ -30,9 +31,9 @@ def test_folds_are_fixed_and_even():
 
 def test_write_and_read(tmp_path: Path):
     path = tmp_path / "candidates.jsonl.xz"
-    OutOfFold(FACTS, TEXTS).write(path)
+    OutOfFold(FACTS, (*TEXTS, HALF_A_PAIR)).write(path)
     read = OutOfFold.read(path)
-    assert read.texts == TEXTS
+    assert read.texts == (*TEXTS, HALF_A_PAIR)
     assert {key: read.facts[key] for key in FACTS} == FACTS
 
 

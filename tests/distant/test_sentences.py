@@ -38,6 +38,7 @@ def test_every_character_but_white_space_lies_in_one_sentence(text: str, max_len
         ("我……不知道", ["我……", "不知道"]),
         ("真的？！好。", ["真的？！", "好。"]),
         ("看 http://a.com/?q=1&b=2 这里", ["看 http://a.com/?q=1&b=2 这里"]),
+        ("看 a.com/x??q=1 这里", ["看 a.com/x??q=1 这里"]),
         ("Mr. Smith left. He came.", ["Mr. Smith left.", "He came."]),
         ("约3.14米。", ["约3.14米。"]),
         ("标题\r\n\u3000\u3000正文\n", ["标题", "正文"]),

@@ -117,5 +117,9 @@ def test_what_is_no_list_of_files(tmp_path: Path) -> None:
         text_files([])
     with pytest.raises(InputError, match="no such text file"):
         text_files([tmp_path / "b"])
+    (tmp_path / "other.txt").symlink_to(tmp_path / "a.txt")
+    (tmp_path / "a.txt").touch()
+    with pytest.raises(InputError, match="given twice"):
+        text_files([tmp_path / "a.txt", tmp_path / "other.txt"])
     with pytest.raises(InputError, match="given twice"):
         text_files([tmp_path / "a", tmp_path / "a"])

@@ -16,14 +16,16 @@ def test_a_budget_by_hand():
     scores = np.array([5.0, 1.0, -3.0, 2.0, 0.5, -1.0, -4.0])
     gold = np.array([5.0, 2.0, -1.0])
     points = operating_points(scores, gold, sentences=2, entities=4, budgets=[0.5, 1, 1.5, 2.5, 9])
-    assert [point.threshold for point in points] == [5.0, 2.0, 1.0, -1.0, -HIGHEST]
+    assert [point.threshold for point in points] == [3.5, 1.5, 0.75, -2.0, -HIGHEST]
     assert [point.recall for point in points] == [0.25, 0.5, 0.5, 0.75, 0.75]
 
 
 def test_equal_scores_stay_together():
     scores = np.array([3.0, 2.0, 2.0, 1.0])
-    assert budget_threshold(scores, 1, 2) == 3.0  # both regions of 2.0 would be one too many
-    assert budget_threshold(scores, 1, 3) == 2.0
+    assert budget_threshold(scores, 1, 2) == 2.5  # both regions of 2.0 would be one too many
+    assert budget_threshold(scores, 1, 3) == 1.5
+    next_to = np.array([np.nextafter(np.float32(1), np.float32(2)), 1], np.float32)
+    assert (next_to >= budget_threshold(next_to, 1, 1)).sum() == 1
     assert budget_threshold(np.array([1.0, 1.0]), 1, 1) == HIGHEST
 
 

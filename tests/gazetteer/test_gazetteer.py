@@ -95,9 +95,10 @@ def test_every_claim_is_found_again(entries: list[Entry]) -> None:
         (Entry("a\0b", "PER"), "null character"),
         (Entry("\ud800", "PER"), "lone surrogate"),
         (Entry("x", ""), "empty type"),
-        (Entry("x", "PER", "", 0.0), "above 0"),
-        (Entry("x", "PER", "", float("nan")), "above 0"),
-        (Entry("x", "PER", "", 10**400), "above 0 and finite"),
+        (Entry("x", "PER", "", 0.0), "must be 0.000001 or more"),
+        (Entry("x", "PER", "", 1e-10), "must be 0.000001 or more"),
+        (Entry("x", "PER", "", float("nan")), "must be 0.000001 or more"),
+        (Entry("x", "PER", "", 10**400), "or more, and finite"),
     ],
 )
 def test_impossible_entries_are_refused(entry: Entry, reason: str) -> None:

@@ -58,6 +58,14 @@ def test_scel_trailing_block_of_another_kind_is_left_out(tmp_path: Path) -> None
     assert read(read_scel, content, tmp_path) == ["北京"]
 
 
+@pytest.mark.parametrize("promised", [0, 1])
+def test_scel_damage_is_told_whatever_was_promised(tmp_path: Path, promised: int) -> None:
+    content = bytearray(scel([["北京"], ["南京"], ["东京"]], promised=promised))
+    content[content.index("南京".encode("utf-16-le")) - 2] = 255  # the length of the word
+    with pytest.raises(InputError, match="more bytes, only"):
+        read(read_scel, bytes(content), tmp_path)
+
+
 def test_bdict_sections(tmp_path: Path) -> None:
     content = bdict(coded("北京") + coded("T恤"), ascii_word("xdr2"), romanised("Xeon处理器"))
     assert read(read_bdict, content, tmp_path) == ["北京", "T恤", "xdr2", "Xeon处理器"]

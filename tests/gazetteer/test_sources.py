@@ -36,10 +36,10 @@ def load(folder: Path, text: str) -> str | None:
         (GOOD[:-1] + ", wieght: 2}", ": source 'a': unknown key 'wieght'"),
         (GOOD[:-1] + ", weight: heavy}", ": source 'a': 'weight' must be a number, got 'heavy'"),
         (GOOD[:-1] + ", weight: true}", ": source 'a': 'weight' must be a number, got True"),
-        (GOOD[:-1] + ", weight: 0}", ": source 'a': 'weight' must be above 0"),
+        (GOOD[:-1] + ", weight: 0}", ": source 'a': 'weight' must be 0.000002 or more"),
         (
             GOOD[:-1] + f", weight: 1{'0' * 400}}}",
-            ": source 'a': 'weight' must be above 0 and finite",
+            ": source 'a': 'weight' must be 0.000002 or more, and finite",
         ),
         (GOOD[:-1] + f", weight: 1{'0' * 5000}}}", ": cannot read the sources"),
         (GOOD[:-1] + ", skip_rows: -1}", ": source 'a': 'skip_rows' must be 0 or more, got -1"),

@@ -110,8 +110,9 @@ def test_a_vocabulary_falls_back_on_lower_case_and_then_on_the_unknown(tmp_path:
     vocabulary = Vocabulary.of(["in", "in", "中", "中", "In", "once"], min_count=2)
     assert vocabulary.items == ("in", "中") and len(vocabulary) == 4
     assert [vocabulary.id(x) for x in ("in", "IN", "中", "once", "")] == [2, 2, 3, UNKNOWN, UNKNOWN]
-    vocabulary.save(tmp_path / "v.json")
-    assert Vocabulary.load(tmp_path / "v.json").items == vocabulary.items
+    for saved in (vocabulary, Vocabulary(["中", "\ud800", "\U0001f600"])):
+        saved.save(tmp_path / "v.json")
+        assert Vocabulary.load(tmp_path / "v.json").items == saved.items
 
 
 @pytest.mark.parametrize("content", [None, "{", '{"a": 1}', "[1]"])

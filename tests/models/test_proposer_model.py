@@ -120,6 +120,8 @@ def test_without_segmenters(tiny_encoder: str):
 def test_mistakes_are_told(tiny_encoder: str):
     with pytest.raises(InputError, match="needs an encoder"):
         ProposerModel(ProposerConfig())
+    with pytest.raises(InputError, match="max_tokens=4 must be at least 8"):
+        build_proposer(tiny_encoder, ProposerConfig(max_tokens=4), [], [])
     with pytest.raises(InputError, match="max_width"):
         build_proposer(tiny_encoder, ProposerConfig(max_width=0), [], [])
     with pytest.raises(InputError, match="budget=0 must be above 0"):

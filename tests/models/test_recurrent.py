@@ -29,6 +29,18 @@ def test_padding_is_never_read(kind: RecurrentKind, layers: int) -> None:
         assert not found[row, length:].any()
 
 
+@pytest.mark.parametrize("kind", get_args(RecurrentKind))
+@pytest.mark.parametrize("lengths", [[4], [4, 4], [4, 2]])
+def test_float32_under_autocast(kind: RecurrentKind, lengths: list[int]) -> None:
+    torch.manual_seed(0)
+    module = RecurrentLayers(kind, 3, 4)
+    vectors = torch.randn(len(lengths), 4, 3).bfloat16()
+    mask = torch.arange(4) < torch.tensor(lengths).unsqueeze(1)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = module(vectors, mask)
+    torch.testing.assert_close(found, module(vectors.float(), mask))
+
+
 def test_output_sizes_and_kinds() -> None:
     assert RecurrentLayers("gru", 3, 4).output_size == 4
     assert RecurrentLayers("bigru", 3, 4).output_size == 8

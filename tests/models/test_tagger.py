@@ -202,6 +202,7 @@ def test_the_same_seed_builds_the_same_tagger(
         ({"character_dim": 4, "character_width": 2}, "character_width=2 must be odd"),
         ({"character_dim": 4, "character_filters": 0}, "character_filters=0 must be"),
         ({"unit_dim": 4, "character_types": True}, "give character_dim"),
+        ({"unit_dim": 4, "encoder_dropout": 0.3}, "encoder_dropout=0.3, and there is no encoder"),
         ({"encoder": "zh-small", "encoder_dropout": 3}, r"encoder_dropout=3 must be in \[0, 1\]"),
     ],
 )

@@ -353,6 +353,12 @@ def test_the_numbers_of_an_earlier_run_are_read_as_they_are(folder: Path, tiny_e
     fit(folder, model, data, max_epochs=1)
     config = model.recognizer().config
     assert config.proposer_reading == numbers and config.outside_bias == 0.5
+    model, data = modules(folder, tiny_encoder, JOINT, read_proposer=numbers, outside_bias="auto")
+    data.negatives_per_positive = 1.0
+    fit(folder, model, data, max_epochs=1)
+    assert model.prior_bias > 0 and model.recognizer().config.outside_bias == 0.0
+    with pytest.raises(InputError, match=r"give --model\.outside_bias too"):
+        modules(folder, tiny_encoder, JOINT, read_proposer=numbers, outside_bias="f1")
     with pytest.raises(InputError, match="true, false, or three numbers"):
         modules(folder, tiny_encoder, JOINT, read_proposer=[0.5])
 

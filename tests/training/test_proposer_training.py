@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -171,6 +172,26 @@ def test_extra_sentences_give_no_fold_what_it_proposes_on(
     assert len(whole.training_sentences) == 2 * len(train) + 1
 
 
+@pytest.mark.parametrize("copied", ["{id}~1", "{id}~1~2"])
+@pytest.mark.parametrize("folder", ["", "elsewhere/"])
+def test_copies_of_what_is_not_seen_are_known_by_any_name(
+    data: Path, tiny_encoder: str, tmp_path: Path, folder: str, copied: str
+):
+    train = load_dataset(str(data)).split("train")
+    assert len({s.text for s in train}) > 5
+    renamed = [replace(s, id=folder + s.id) for s in train]
+    copies = [Sentence("好" + s.text, (), copied.format(id=s.id)) for s in renamed]
+    write_jsonl([*renamed, *copies], tmp_path / "more.jsonl")
+    extra = ExtraTraining(files=[str(tmp_path / "more.jsonl")])
+    fold = ProposerData(str(data), tiny_encoder, folds=2, fold=1, extra=extra)
+    less = ProposerData(str(data), tiny_encoder, train_sentences=5, extra=extra)
+    for module in (fold, less):
+        gold = [sentence.text for sentence in module.annotated_sentences]
+        assert 0 < len(gold) < len(train)
+        added = [s.text for s in module.training_sentences[len(gold) :]]
+        assert sorted(added) == sorted("好" + text for text in gold)
+
+
 def start(recipe: str, data: Path, encoder: str, runs: Path, *more: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "decoupled_ner.cli", "proposer", str(data)]
     return subprocess.Popen(
@@ -251,9 +272,13 @@ def test_folds_train_a_decoupled_model(data: Path, recipe: str, tiny_encoder: st
         if region not in [entity.region for entity in sentence.entities]
     }
     assert {(pair.sentence, pair.region) for pair in unified.pairs()[1]} == wanted
-    with pytest.raises(InputError, match="has seen the training sentences"):
+    with pytest.raises(InputError, match="may have seen the training sentences"):
         UnifiedData(str(data), tiny_encoder, union)
     assert UnifiedData(str(data), tiny_encoder, union, negative_candidates=False).pairs()
+    with pytest.raises(InputError, match=r"train-candidates\.jsonl are negatives: leave out"):
+        UnifiedData(
+            str(data), tiny_encoder, union, negative_candidates=False, train_candidates=str(path)
+        )
     with pytest.raises(InputError, match="need a proposer"):
         UnifiedData(str(data), tiny_encoder, nouns, train_candidates=str(path))
 

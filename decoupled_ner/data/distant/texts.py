@@ -6,6 +6,7 @@ import gzip
 import json
 import lzma
 import zlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ _PACKED = (".xz", ".gz")
 _BYTE_ORDER_MARK = "\ufeff".encode()
 _SENTENCE_ENDS = tuple(mark.encode() for mark in "。！？")
 _LONGEST_JSON_LINE = 256 << 20
+_MOST_FILES = 10_000  # whose shards' names sort in the order of the text
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,7 @@ class TextFile:
     @property
     def is_jsonl(self) -> bool:
         suffixes = [suffix for suffix in self.path.suffixes if suffix not in _PACKED]
-        return bool(suffixes) and suffixes[-1] in (".jsonl", ".ndjson")
+        return bool(suffixes) and suffixes[-1] in (".jsonl", ".ndjson", ".json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +78,13 @@ def text_files(paths: Sequence[str | Path]) -> list[TextFile]:
     names = [path.name for path in listed]
     if len(set(names)) < len(names):
         names = [str(path) for path in listed]
-    if repeated := {name for name in names if names.count(name) > 1}:
+    paths_of = Counter(path.resolve() for path in listed)
+    if repeated := [
+        name for name, path in zip(names, listed, strict=True) if paths_of[path.resolve()] > 1
+    ]:
         raise InputError(f"{min(repeated)}: given twice")
+    if len(listed) > _MOST_FILES:
+        raise InputError(f"{len(listed)} text files are more than {_MOST_FILES}: join some")
     files, before = [], 0
     for number, (name, path) in enumerate(zip(names, listed, strict=True)):
         files.append(TextFile(number, name, path.absolute(), before))
