@@ -197,7 +197,8 @@ def test_accumulated_batches_equal_one_large_batch(
         trainer(tmp_path, 1, accumulate_grad_batches=accumulate).fit(model, data)
         weights.append(model.model.state_dict())
     for name, value in weights[0].items():
-        torch.testing.assert_close(value, weights[1][name], rtol=1e-3, atol=2e-5)
+        if not name.endswith("key.bias"):  # its true gradient is zero, and Adam sees its rounding
+            torch.testing.assert_close(value, weights[1][name], rtol=1e-3, atol=2e-5, msg=name)
 
 
 def test_outside_bias_corrects_for_the_share_of_negatives(
