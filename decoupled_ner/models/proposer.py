@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedConfig, PreTrainedModel
 
 from decoupled_ner.models.encoder import check_dropout, encoder_from_config
-from decoupled_ner.models.units import UnitKind
+from decoupled_ner.models.units import LEAST_TOKENS, UnitKind
 from decoupled_ner.types import InputError
 
 #: ``unit_mask`` (B, N) bool, ``token_ids``, ``token_mask`` (B, M), ``unit_tokens`` (B, N) each
@@ -89,8 +89,8 @@ class ProposerModel(PreTrainedModel):
             raise InputError("a proposer needs an encoder")
         if config.max_width < 1:
             raise InputError(f"max_width must be at least 1, got {config.max_width}")
-        if config.max_tokens < 8:
-            raise InputError(f"max_tokens={config.max_tokens} must be at least 8")
+        if config.max_tokens < LEAST_TOKENS:
+            raise InputError(f"max_tokens={config.max_tokens} must be at least {LEAST_TOKENS}")
         if not config.budget > 0:
             raise InputError(f"budget={config.budget:g} must be above 0")
         if config.word_dim < 1 or config.size < 1:

@@ -20,7 +20,7 @@ from decoupled_ner.models.encoder import check_dropout, encoder_from_config
 from decoupled_ner.models.lexicon import SoftLexiconEmbedding
 from decoupled_ner.models.recurrent import RecurrentKind, RecurrentLayers, SummedDirections
 from decoupled_ner.models.tags import TaggerScheme, TagSet
-from decoupled_ner.models.units import UnitKind
+from decoupled_ner.models.units import LEAST_TOKENS, UnitKind
 from decoupled_ner.types import InputError
 
 #: ``unit_mask`` (B, N) bool, and what the inputs need: ``token_ids``, ``token_mask`` (B, M) and
@@ -236,7 +236,8 @@ def _check(config: TaggerConfig) -> None:
         raise InputError(f"no head {config.head!r}: use fc or crf")
     if config.sum_directions and not config.recurrent.startswith("bi"):
         raise InputError("sum_directions needs recurrent layers in two directions")
-    least = {"recurrent_size": 1, "recurrent_layers": 1, "character_filters": 1, "max_tokens": 8}
+    least = dict.fromkeys(("recurrent_size", "recurrent_layers", "character_filters"), 1)
+    least["max_tokens"] = LEAST_TOKENS
     least |= dict.fromkeys(("unit_dim", "bigram_dim", "character_dim", "lexicon_dim"), 0)
     for name, lowest in least.items():
         if (value := getattr(config, name)) < lowest:

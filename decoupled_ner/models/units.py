@@ -122,6 +122,10 @@ class UnitTokenizer:
         return "".join(" " if c == "\ufffd" or category(c).startswith("C") else c for c in text)
 
 
+#: Tokens of a model's windows, special ones included: with fewer a window has hardly a unit.
+LEAST_TOKENS = 8
+
+
 class Window(NamedTuple):
     """Units ``[start, end)`` are read together; entities that begin in ``[owned_start, owned_end)``
     are taken from this window, so that every unit is owned by the window that sees most around."""

@@ -10,6 +10,7 @@ import sys
 import time
 import tracemalloc
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
@@ -27,9 +28,15 @@ from distant.corpus import contents, gazetteer, rows, write_text
 SMALL = {"shard_bytes": 4096}
 
 
-def label(folder: Path, texts: list[Path], processes: int = 1, **settings: Any) -> dict[str, Any]:
+def label(
+    folder: Path,
+    texts: list[Path],
+    processes: int = 1,
+    progress: Callable[[int, int, str], None] | None = None,
+    **settings: Any,
+) -> dict[str, Any]:
     chosen = DistantSettings(**{**SMALL, **settings})
-    return label_texts(texts, gazetteer(), folder, chosen, processes=processes)
+    return label_texts(texts, gazetteer(), folder, chosen, processes=processes, progress=progress)
 
 
 def occurrences(folder: Path, mention: str) -> list[str]:
@@ -210,8 +217,7 @@ def test_killed_and_taken_up_again(tmp_path: Path, processes: int, moment: str, 
     def progress(done: int, total: int, what: str) -> None:
         staged.update((path, path.stat().st_mtime_ns) for path in there if path.exists())
 
-    settings = DistantSettings(**{**SMALL, "max_occurrences": cap or None})
-    label_texts([text], gazetteer(), out, settings, progress=progress)
+    label(out, [text], progress=progress, max_occurrences=cap or None)
     label(tmp_path / "whole", [text], max_occurrences=cap or None)
     assert contents(out) == contents(tmp_path / "whole")
     assert not list(out.rglob("*.tmp"))
