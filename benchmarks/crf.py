@@ -8,12 +8,12 @@ must agree on every likelihood and on every best path, which is checked. One bat
 from __future__ import annotations
 
 import argparse
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from results import write_result
+from timing import fastest
 from torchcrf import CRF
 
 from decoupled_ner.labels import LabelSet
@@ -88,17 +88,6 @@ def compared(types: int, options: Any) -> list[list[str | float]]:
         ms, reference = (1000 * seconds for seconds in fastest(pair, options.rounds))
         rows.append([name, types, len(tags), ms, reference, reference / ms])
     return rows
-
-
-def fastest(runs: Sequence[Callable[[], Any]], rounds: int) -> list[float]:
-    """The least seconds of each."""
-    seconds = [float("inf")] * len(runs)
-    for _ in range(rounds):
-        for which, run in enumerate(runs):
-            began = time.perf_counter()
-            run()
-            seconds[which] = min(seconds[which], time.perf_counter() - began)
-    return seconds
 
 
 if __name__ == "__main__":

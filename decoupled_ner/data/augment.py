@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import NamedTuple
 
 import torch
@@ -20,6 +21,7 @@ from decoupled_ner.data.pairs import length_buckets, pad_ids
 from decoupled_ner.data.surfaces import Surfaces
 from decoupled_ner.models.encoder import load_tokenizer, plain_tokenizer
 from decoupled_ner.models.stage1 import VocabularyHead, load_masked_lm
+from decoupled_ner.models.states import chosen_positions, states_at
 from decoupled_ner.types import InputError, Sentence, well_formed
 
 _SENTENCES_TOGETHER = 512
@@ -169,11 +171,13 @@ class _Writer:
             [[begin, *slots[0].draft.ids[s : s + self.window], end] for s, slots in parts], self.pad
         )
         ids, mask = ids.to(self.device), mask.to(self.device)
-        hidden = self.model.base_model(ids, attention_mask=mask).last_hidden_state
-        rows = [row for row, (_, slots) in enumerate(parts) for _ in slots]
-        columns = [slot.place - start + 1 for start, slots in parts for slot in slots]
-        every = [slot for _, slots in parts for slot in slots]
-        logits = self.head(hidden[rows, columns]).float().cpu()
+        chosen = torch.zeros_like(ids, dtype=torch.bool)
+        for row, (start, slots) in enumerate(parts):
+            chosen[row, [slot.place - start + 1 for slot in slots]] = True
+        positions, wanted = chosen_positions(chosen)
+        every = [slot for _, slots in parts for slot in sorted(slots, key=attrgetter("place"))]
+        logits = self.head(states_at(self.model.base_model, ids, mask, positions)[wanted])
+        logits = logits.float().cpu()
         for slot, token in zip(every, self._drawn(logits, every).tolist(), strict=True):
             slot.draft.ids[slot.place] = token
 

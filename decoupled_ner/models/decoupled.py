@@ -18,6 +18,7 @@ from transformers import PreTrainedConfig, PreTrainedModel
 from decoupled_ner.candidates.overlap import check_policy
 from decoupled_ner.models.encoder import check_length, encoder_from_config
 from decoupled_ner.models.proposer import ProposerConfig, ProposerModel
+from decoupled_ner.models.states import state_at
 from decoupled_ner.types import InputError
 
 
@@ -172,14 +173,11 @@ class DecoupledModel(PreTrainedModel):
 
     def encode_mentions(self, ids: Tensor, mask: Tensor) -> Tensor:
         """(B, M) token ids and attention mask → h_m (B, H), the hidden state at ``[CLS]``."""
-        hidden: Tensor = self.mention_encoder(ids, attention_mask=mask).last_hidden_state
-        return hidden[:, 0]
+        return state_at(self.mention_encoder, ids, mask, torch.zeros_like(ids[:, 0]))
 
     def encode_contexts(self, ids: Tensor, mask: Tensor, mask_index: Tensor) -> Tensor:
         """(B, C) ids and mask, (B,) position of ``[MASK]`` → h_c (B, H), its hidden state."""
-        encoder = self.context_encoder or self.mention_encoder
-        hidden: Tensor = encoder(ids, attention_mask=mask).last_hidden_state
-        return hidden[torch.arange(len(ids), device=ids.device), mask_index]
+        return state_at(self.context_encoder or self.mention_encoder, ids, mask, mask_index)
 
     def classify(self, h_m: Tensor, h_c: Tensor, known: Tensor | None = None) -> DecoupledOutput:
         """h_m and h_c, each (B, H), and what a gazetteer says of the mentions, (B, T), which a

@@ -4,7 +4,8 @@
 model with a classifier beside it. What is kept of them is the masked language model, encoder and
 vocabulary head, so that either stage, or unified training, can start from the other's result.
 
-B items, T tokens, N masked tokens of the batch, H hidden size, V vocabulary, L labels.
+B items, T tokens, K masked tokens of an item at most, N of the batch, H hidden size, V vocabulary,
+L labels.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from decoupled_ner.models.encoder import (
     quiet_transformers,
     resolve_encoder,
 )
+from decoupled_ner.models.states import chosen_positions, state_at, states_at
 from decoupled_ner.types import InputError
 
 
@@ -100,8 +102,8 @@ class MentionModel(nn.Module):
 
     def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
         """Token ids and attention mask, (B, T) each → logits (B, L) in float32."""
-        hidden: Tensor = self.masked_lm.base_model(ids, attention_mask=mask).last_hidden_state
-        logits: Tensor = self.classifier(self.dropout(hidden[:, 0]))
+        state = state_at(self.masked_lm.base_model, ids, mask, torch.zeros_like(ids[:, 0]))
+        logits: Tensor = self.classifier(self.dropout(state))
         return logits.float()
 
 
@@ -139,11 +141,12 @@ class ContextModel(nn.Module):
     def forward(self, ids: Tensor, mask: Tensor, masked: Tensor) -> ContextOutput:
         """Token ids, attention mask and where the masked tokens are (bool), (B, T) each. Only
         those go through the vocabulary head."""
-        hidden: Tensor = self.masked_lm.base_model(ids, attention_mask=mask).last_hidden_state
-        weights = masked.unsqueeze(-1).to(hidden.dtype)
-        mean = (hidden * weights).sum(1) / weights.sum(1).clamp(min=1)  # (B, H)
+        positions, chosen = chosen_positions(masked)  # (B, K)
+        states = states_at(self.masked_lm.base_model, ids, mask, positions)  # (B, K, H)
+        weights = chosen.unsqueeze(-1).to(states.dtype)
+        mean = (states * weights).sum(1) / weights.sum(1).clamp(min=1)  # (B, H)
         types: Tensor = self.classifier(self.dropout(mean))
-        return ContextOutput(self._head(hidden[masked]).float(), types.float())
+        return ContextOutput(self._head(states[chosen]).float(), types.float())
 
 
 def noisy_cross_entropy(logits: Tensor, labels: Tensor, smoothing: float, q: float) -> Tensor:

@@ -22,6 +22,7 @@ from decoupled_ner.models.masked_lm import (
     stack_layers,
 )
 from decoupled_ner.models.stage1 import VocabularyHead, load_masked_lm
+from decoupled_ner.models.states import states_at
 from decoupled_ner.training.base import BaseTraining
 from decoupled_ner.training.budget import Budget
 from decoupled_ner.training.datamodule import TrainingData
@@ -135,8 +136,7 @@ class MaskedLMTraining(BaseTraining):
                 stack_layers(self.masked_lm, layers)
         self.masked_lm.train()  # a loaded model has its dropout switched off
         self._head = VocabularyHead(self.masked_lm)
-        if compile:
-            self.masked_lm.base_model.compile()
+        self._states_at = torch.compile(states_at) if compile else states_at
         self.dev_loss, self.dev_right, self.dev_masked = SumMetric(), SumMetric(), SumMetric()
 
     @property
@@ -173,8 +173,8 @@ class MaskedLMTraining(BaseTraining):
     def forward(self, batch: MaskedBlocks) -> Tensor:
         """The logits at the masked positions, (N, V) in float32. Blocks have no padding, so that
         attention needs no mask and takes its fastest form."""
-        hidden: Tensor = self.masked_lm.base_model(batch.ids).last_hidden_state  # (B, L, H)
-        return self._head(hidden.flatten(0, 1)[batch.positions]).float()
+        states = self._states_at(self.masked_lm.base_model, batch.ids, None, batch.positions)
+        return self._head(states.flatten(0, 1)[batch.masked]).float()
 
     def training_step(self, batch: MaskedBlocks, batch_idx: int) -> Tensor:
         logits = self(batch)

@@ -36,7 +36,8 @@ def flops_per_token(model: PreTrainedModel, length: int, mask_share: float) -> f
     """Floating-point operations of a forward and backward pass, for a token of a block.
 
     Six a weight of the layers, ``12·H·L`` a layer for attention (Chowdhery et al. 2022, PaLM,
-    appendix B), and the vocabulary head on masked positions alone; embeddings cost nothing.
+    appendix B), and the last layer and the vocabulary head on masked positions alone; embeddings
+    cost nothing.
 
     Args:
         length: L, tokens of a block.
@@ -47,8 +48,9 @@ def flops_per_token(model: PreTrainedModel, length: int, mask_share: float) -> f
         p.numel() for name, p in model.base_model.named_parameters() if "embeddings" not in name
     )
     hidden, depth = int(config.hidden_size), int(config.num_hidden_layers)
+    computed = depth - 1 + mask_share
     head = mask_share * hidden * (hidden + int(config.vocab_size))
-    return 6 * (layers + head) + 12 * depth * hidden * length
+    return 6 * (layers / depth * computed + head) + 12 * computed * hidden * length
 
 
 class Throughput(Callback):

@@ -141,9 +141,7 @@ def contexts_read(ner: DecoupledNER) -> tuple[list[list[Entity]], int]:
     """The entities of TEXTS, and how many contexts were read for them."""
     rows = []
     network = ner.model.context_encoder or ner.model.mention_encoder
-    hook = network.register_forward_hook(
-        lambda _, args, kwargs, output: rows.append(len(args[0])), with_kwargs=True
-    )
+    hook = network.embeddings.register_forward_hook(lambda *seen: rows.append(len(seen[2])))
     ner._scorer._mention_states({tuple(p.mention) for p in ner._scorer._pairs(TEXTS, regions(ner))})
     mentions = sum(rows)  # read once and kept
     found = ner.predict_batch(TEXTS)

@@ -131,9 +131,8 @@ def test_pruning_counts_it_in(saved: Path, tiny_encoder: str):
         tiny_encoder, NGrams(max_length=2), ProposerCandidates(saved, budget=0, device="cpu")
     )
     rows: list[int] = []
-    ner.model.mention_encoder.register_forward_hook(
-        lambda _, args, kwargs, output: rows.append(len(args[0])), with_kwargs=True
-    )
+    embeddings = ner.model.mention_encoder.embeddings
+    embeddings.register_forward_hook(lambda *seen: rows.append(len(seen[2])))
     ner.config.context_reach = [0.0, 0.0, 0.0, 0.0]
     ner.predict_regions(TEXT)  # mentions are kept from now on
     for offset, read in ((-100.0, 0), (100.0, len(NGrams(max_length=2).propose(TEXT)))):
@@ -196,9 +195,8 @@ def test_pruning_counts_the_scores_in(saved: Path, tiny_encoder: str):
     scores = sorted(c.proposer or 0.0 for c in ner.explain(TEXT))  # mentions are kept from now on
     middle = (scores[-6] + scores[-5]) / 2
     rows: list[int] = []
-    ner.model.mention_encoder.register_forward_hook(
-        lambda _, args, kwargs, output: rows.append(len(args[0])), with_kwargs=True
-    )
+    embeddings = ner.model.mention_encoder.embeddings
+    embeddings.register_forward_hook(lambda *seen: rows.append(len(seen[2])))
     ner.config.context_reach = [0.0] * 4
     ner.config.proposer_reading = [1.0, 1e8, -1e8 * middle]  # the score alone decides
     assert ner.predict_regions(TEXT) and sum(rows) == 5

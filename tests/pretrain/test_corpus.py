@@ -342,9 +342,10 @@ def test_eighty_ten_ten(corpus: TokenCorpus, masker: BlockMasker):
     numbers = np.arange(4000)
     ids, begins = blocks_of(corpus).read(numbers)
     batch = masker(ids, begins, numbers)
-    assert len(batch.positions) % 64 == 0
+    assert len(batch.masked) % 64 == 0 and batch.positions.shape[1] % 8 == 0
     real = batch.targets.numpy() >= 0
-    positions, targets = batch.positions.numpy()[real], batch.targets.numpy()[real]
+    flat = batch.positions.numpy() + len(ids[0]) * numbers[:, None]
+    positions, targets = flat.ravel()[batch.masked.numpy()[real]], batch.targets.numpy()[real]
     assert np.array_equal(ids.ravel()[positions], targets)
     untouched = np.ones(ids.size, bool)
     untouched[positions] = False

@@ -1,10 +1,11 @@
 """Masks for masked language modelling: whole words, drawn anew for every block.
 
-B blocks of L tokens, N masked tokens.
+B blocks of L tokens, N masked tokens, K of a block at most.
 """
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -18,16 +19,18 @@ from decoupled_ner.types import InputError
 
 #: What has no target.
 IGNORED = -100
-# Lists of masked tokens are filled up to multiples of this: new sizes cost a CPU compile time.
-_MULTIPLE = 64
+# N and K are filled up to multiples of these: new sizes cost a CPU compile time.
+_MULTIPLE, _OF_BLOCK = 64, 8
 
 
 class MaskedBlocks(NamedTuple):
-    """Token ids with masks (B, L); where the masked tokens stand in them, flattened (N,), and what
-    stood there (N,), `IGNORED` for what only fills up."""
+    """Token ids with masks (B, L); the positions in each block that are looked at, (B, K); which of
+    these, flattened, are masked, (N,), and what stood there (N,), `IGNORED` for what only fills
+    up."""
 
     ids: Tensor
     positions: Tensor
+    masked: Tensor
     targets: Tensor
 
 
@@ -75,12 +78,15 @@ class BlockMasker:
         fate, other = (uniforms(self.seed, draw, numbers, ids.shape[1]) for draw in (3, 4))
         random = self._ordinary[(other * len(self._ordinary)).astype(np.int64)]
         replaced = np.where(fate < 0.8, self.mask, np.where(fate < 0.9, random, ids))
-        positions = np.flatnonzero(chosen)
+        most = min(ids.shape[1], math.ceil(chosen.sum(1).max() / _OF_BLOCK) * _OF_BLOCK)
+        positions = np.argsort(~chosen, axis=1, kind="stable")[:, :most]
+        masked = np.flatnonzero(np.take_along_axis(chosen, positions, axis=1))
         targets = ids[chosen]
-        missing = -len(positions) % _MULTIPLE
+        missing = -len(masked) % _MULTIPLE
         return MaskedBlocks(
             torch.from_numpy(np.where(chosen, replaced, ids)),
-            torch.from_numpy(np.pad(positions, (0, missing))),
+            torch.from_numpy(positions),
+            torch.from_numpy(np.pad(masked, (0, missing))),
             torch.from_numpy(np.pad(targets, (0, missing), constant_values=IGNORED)),
         )
 
