@@ -13,7 +13,8 @@ from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, TypeVar
+from types import NoneType
+from typing import Any, TypeVar, get_args, get_type_hints
 
 from decoupled_ner.candidates.base import CandidateGenerator
 from decoupled_ner.types import InputError
@@ -35,6 +36,7 @@ _OWN = {
     "Union": _PACKAGE,
     "WordNGrams": _PACKAGE,
 }
+_PLAIN = frozenset((bool, int, float, str, NoneType))  # kinds of values that are checked
 _PATHS = ("paths", "model")  # arguments that may name a file or folder beside a saved model
 
 #: Installed packages name the modules here that register generators when they are imported.
@@ -95,10 +97,27 @@ def generator_from_config(
             f"the init_args of {generator.__name__} stand as name: value, not {given!r}"
         )
     arguments = {key: _argument(key, value, directory) for key, value in given.items()}
+    if config["class_path"] not in _registered:
+        _check_kinds(generator, arguments)
     try:
         return generator(**arguments)
     except TypeError as error:
         raise InputError(f"the candidate generator {generator.__name__}: {error}") from error
+
+
+def _check_kinds(generator: type[CandidateGenerator], arguments: Mapping[str, Any]) -> None:
+    """Raise an `InputError` where an argument is no such number, word or switch as is wanted."""
+    wanted = get_type_hints(generator.__init__)
+    for name, value in arguments.items():
+        kinds = get_args(wanted.get(name)) or (wanted.get(name),)
+        if not _PLAIN.issuperset(kinds):
+            continue
+        taken = {*kinds, int} if float in kinds else {*kinds}
+        if type(value) not in taken:
+            names = " or ".join("null" if kind is NoneType else kind.__name__ for kind in kinds)
+            raise InputError(
+                f"the candidate generator {generator.__name__}: {name}={value!r} must be {names}"
+            )
 
 
 def _argument(key: str, value: Any, directory: Path | None) -> Any:

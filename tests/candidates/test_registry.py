@@ -81,6 +81,10 @@ def test_arguments_must_be_json():
         ("GazetteerMatches", {"mentions": ["北京"]}, "stand as {mention: [type, ...]}"),
         ("GazetteerMatches", {"mentions": {"北京": "GPE"}}, "stand as {mention: [type, ...]}"),
         ("NGrams", {"sizes": 2}, "NGrams.*sizes"),
+        ("NGrams", {"max_length": "8"}, "NGrams: max_length='8' must be int"),
+        ("DictionaryNames", {"min_length": 2.0}, "min_length=2.0 must be int"),
+        ("GazetteerMatches", {"whole_words": 1}, "whole_words=1 must be bool"),
+        ("Union", {"generators": [], "max_length": "9"}, "max_length='9' must be int or null"),
     ],
 )
 def test_arguments_that_do_not_fit_are_told(name: str, arguments: Any, message: str):
