@@ -25,6 +25,7 @@ from decoupled_ner.data.corpus.masks import IGNORED
 from decoupled_ner.models.encoder import load_tokenizer
 from decoupled_ner.models.masked_lm import EncoderSize, new_masked_lm, predict_frequencies
 from decoupled_ner.models.stage1 import VocabularyHead
+from decoupled_ner.models.states import states_at
 from decoupled_ner.progress import progress_bar
 from decoupled_ner.training.schedule import StableDecay
 
@@ -97,10 +98,8 @@ def train(
         for step in range(options.steps):
             numbers = np.arange(step * options.batch, (step + 1) * options.batch)
             batch = masker(*blocks.read(numbers), numbers)
-            hidden = model.base_model(batch.ids).last_hidden_state.flatten(0, 1)
-            loss = F.cross_entropy(
-                head(hidden[batch.positions]), batch.targets, ignore_index=IGNORED
-            )
+            states = states_at(model.base_model, batch.ids, None, batch.positions).flatten(0, 1)
+            loss = F.cross_entropy(head(states[batch.masked]), batch.targets, ignore_index=IGNORED)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
