@@ -13,7 +13,7 @@ from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
-from types import NoneType
+from types import NoneType, UnionType
 from typing import Any, TypeVar, get_args, get_type_hints
 
 from decoupled_ner.candidates.base import CandidateGenerator
@@ -109,7 +109,8 @@ def _check_kinds(generator: type[CandidateGenerator], arguments: Mapping[str, An
     """Raise an `InputError` where an argument is no such number, word or switch as is wanted."""
     wanted = get_type_hints(generator.__init__)
     for name, value in arguments.items():
-        kinds = get_args(wanted.get(name)) or (wanted.get(name),)
+        kind = wanted.get(name)
+        kinds = get_args(kind) if isinstance(kind, UnionType) else (kind,)
         if not _PLAIN.issuperset(kinds):
             continue
         taken = {*kinds, int} if float in kinds else {*kinds}
