@@ -55,6 +55,7 @@ CASES = (
     Case("masked language modelling", 6, 320, 16, 128, 24),
     Case("masked language modelling", 2, 320, 32, 64, 16),
     Case("contexts", 12, 768, 8, 48, 1),
+    Case("masked language modelling", 12, 768, 1, 512, 80),
 )
 
 

@@ -37,6 +37,7 @@ _OWN = {
     "WordNGrams": _PACKAGE,
 }
 _PLAIN = frozenset((bool, int, float, str, NoneType))  # kinds of values that are checked
+_TAKEN = {float: int | float, bool: int}  # what serves for a kind beside itself
 _PATHS = ("paths", "model")  # arguments that may name a file or folder beside a saved model
 
 #: Installed packages name the modules here that register generators when they are imported.
@@ -69,6 +70,8 @@ def to_config(generator: CandidateGenerator, directory: Path | None = None) -> d
     """
     path = _known_path(type(generator))
     arguments = generator.init_args() if directory is None else generator.save(directory)
+    if path not in _registered:
+        _check_kinds(type(generator), arguments)
     try:
         json.dumps(arguments)
     except (TypeError, ValueError) as error:
@@ -113,8 +116,7 @@ def _check_kinds(generator: type[CandidateGenerator], arguments: Mapping[str, An
         kinds = get_args(kind) if isinstance(kind, UnionType) else (kind,)
         if not _PLAIN.issuperset(kinds):
             continue
-        taken = {*kinds, int} if float in kinds else {*kinds}
-        if type(value) not in taken:
+        if not isinstance(value, tuple(_TAKEN.get(kind, kind) for kind in kinds)):
             names = " or ".join("null" if kind is NoneType else kind.__name__ for kind in kinds)
             raise InputError(
                 f"the candidate generator {generator.__name__}: {name}={value!r} must be {names}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any, ClassVar
 
 import pytorch_lightning as pl
@@ -60,6 +61,12 @@ def size_of_new(
         )
     width = feed_forward or 4 * hidden_size
     return EncoderSize(layers, hidden_size, heads, width, max_positions or 512, dropout or 0.0)
+
+
+@cache
+def _compiled() -> Callable[..., Tensor]:
+    """`states_at` compiled; no module holds it, since it can't be pickled."""
+    return torch.compile(states_at)
 
 
 def check_end(steps: int | None, minutes: float | None) -> None:
@@ -136,7 +143,7 @@ class MaskedLMTraining(BaseTraining):
                 stack_layers(self.masked_lm, layers)
         self.masked_lm.train()  # a loaded model has its dropout switched off
         self._head = VocabularyHead(self.masked_lm)
-        self._states_at = torch.compile(states_at) if compile else states_at
+        self.compiles = compile
         self.dev_loss, self.dev_right, self.dev_masked = SumMetric(), SumMetric(), SumMetric()
 
     @property
@@ -173,7 +180,8 @@ class MaskedLMTraining(BaseTraining):
     def forward(self, batch: MaskedBlocks) -> Tensor:
         """The logits at the masked positions, (N, V) in float32. Blocks have no padding, so that
         attention needs no mask and takes its fastest form."""
-        states = self._states_at(self.masked_lm.base_model, batch.ids, None, batch.positions)
+        read = _compiled() if self.compiles else states_at
+        states = read(self.masked_lm.base_model, batch.ids, None, batch.positions)
         return self._head(states.flatten(0, 1)[batch.masked]).float()
 
     def training_step(self, batch: MaskedBlocks, batch_idx: int) -> Tensor:

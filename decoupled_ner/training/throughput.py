@@ -10,6 +10,8 @@ import torch
 from pytorch_lightning.callbacks import Callback
 from transformers import PreTrainedModel
 
+from decoupled_ner.models.states import ends_early
+
 #: Dense bfloat16 peaks in FLOP/s, from the makers' data sheets (their figures "with sparsity"
 #: halved); the first name that is part of the device's counts.
 _PEAKS = {
@@ -36,8 +38,8 @@ def flops_per_token(model: PreTrainedModel, length: int, mask_share: float) -> f
     """Floating-point operations of a forward and backward pass, for a token of a block.
 
     Six a weight of the layers, ``12·H·L`` a layer for attention (Chowdhery et al. 2022, PaLM,
-    appendix B), and the last layer and the vocabulary head on masked positions alone; embeddings
-    cost nothing.
+    appendix B), and the vocabulary head and, where the encoder `ends_early`, the last layer on
+    masked positions alone, as if the states of the other tokens cost it nothing; embeddings do.
 
     Args:
         length: L, tokens of a block.
@@ -48,7 +50,7 @@ def flops_per_token(model: PreTrainedModel, length: int, mask_share: float) -> f
         p.numel() for name, p in model.base_model.named_parameters() if "embeddings" not in name
     )
     hidden, depth = int(config.hidden_size), int(config.num_hidden_layers)
-    computed = depth - 1 + mask_share
+    computed = depth - 1 + mask_share if ends_early(model.base_model) else depth
     head = mask_share * hidden * (hidden + int(config.vocab_size))
     return 6 * (layers / depth * computed + head) + 12 * computed * hidden * length
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 
 from decoupled_ner.candidates import (
     CandidateGenerator,
+    MergedNeighbours,
     NGrams,
     Union,
     generator_from_config,
@@ -83,7 +85,7 @@ def test_arguments_must_be_json():
         ("NGrams", {"sizes": 2}, "NGrams.*sizes"),
         ("NGrams", {"max_length": "8"}, "NGrams: max_length='8' must be int"),
         ("DictionaryNames", {"min_length": 2.0}, "min_length=2.0 must be int"),
-        ("GazetteerMatches", {"whole_words": 1}, "whole_words=1 must be bool"),
+        ("GazetteerMatches", {"whole_words": "yes"}, "whole_words='yes' must be bool"),
         ("Union", {"generators": [], "max_length": "9"}, "max_length='9' must be int or null"),
     ],
 )
@@ -91,6 +93,28 @@ def test_arguments_that_do_not_fit_are_told(name: str, arguments: Any, message: 
     config = {"class_path": f"decoupled_ner.candidates.{name}", "init_args": arguments}
     with pytest.raises(InputError, match=message.replace("{", r"\{").replace("[", r"\[")):
         generator_from_config(config)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("NGrams", {"max_length": True}),
+        ("GazetteerMatches", {"mentions": {"北京": ["GPE"]}, "whole_words": 1}),
+        ("Union", {"generators": [to_config(NGrams())], "max_length": None}),
+        ("Union", {"generators": [to_config(NGrams())], "max_length": 9}),
+        ("MergedNeighbours", {"tags": ["n"], "model": None}),
+    ],
+)
+def test_what_serves_is_taken_and_written_again(name: str, arguments: dict[str, Any]):
+    config = {"class_path": f"decoupled_ner.candidates.{name}", "init_args": arguments}
+    again = to_config(generator_from_config(config))
+    assert again["init_args"].items() >= arguments.items()
+    generator_from_config(json.loads(json.dumps(again)))
+
+
+def test_what_could_not_be_loaded_is_not_saved():
+    with pytest.raises(InputError, match=r"max_length=12.0 must be int"):
+        to_config(MergedNeighbours(max_length=12.0))  # type: ignore[arg-type]
 
 
 def test_a_name_of_ours_is_not_enough():

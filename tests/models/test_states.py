@@ -24,7 +24,7 @@ from transformers import (
 )
 
 from decoupled_ner.models import states
-from decoupled_ner.models.states import chosen_positions, state_at, states_at
+from decoupled_ner.models.states import chosen_positions, ends_early, state_at, states_at
 
 SIZES = {
     "vocab_size": 90,
@@ -76,10 +76,13 @@ def everywhere(
 
 @pytest.mark.parametrize("attention", ["sdpa", "eager"])
 @pytest.mark.parametrize("padded", [True, False])
+@pytest.mark.parametrize("many", [True, False])
 @pytest.mark.parametrize("name", MAKERS)
-def test_states_and_gradients_are_the_encoders(name: str, padded: bool, attention: str):
+def test_states_and_gradients_are_the_encoders(name: str, many: bool, padded: bool, attention: str):
     encoder = made(name, attn_implementation=attention)
     ids, mask, positions = inputs(encoder)
+    if many:  # more than a head is wide: keys and values are formed
+        positions = torch.arange(9).expand(3, -1)
     given = mask if padded else None
     expected = everywhere(encoder, ids, given, positions)
     found = states_at(encoder, ids, given, positions)
@@ -105,14 +108,16 @@ def test_the_last_layer_is_computed_at_the_positions_alone(
     assert rows == [3 * 2]
 
 
-def test_dropout_of_attention_is_the_encoders():
+@pytest.mark.parametrize("count", [2, 9])
+def test_dropout_of_attention_is_the_encoders(count: int):
     """In the mean over many draws, what dropout leaves is what the encoder's own leaves."""
     encoder = made("bert", hidden_dropout_prob=0.0).train()
     drop = 0.4
     for layer in encoder.encoder.layer:
         layer.attention.self.dropout.p = 0.0
     encoder.encoder.layer[-1].attention.self.dropout.p = drop
-    ids, mask, positions = inputs(encoder)
+    ids, mask, _ = inputs(encoder)
+    positions = torch.arange(count).expand(3, -1)
     many = [each.repeat(4000, *[1] * (each.dim() - 1)) for each in (ids, mask, positions)]
     with torch.no_grad():
         found, expected = states_at(encoder, *many), everywhere(encoder, *many)
@@ -120,6 +125,41 @@ def test_dropout_of_attention_is_the_encoders():
     noise = 6 * expected.std(0) / 4000**0.5
     assert ((found.mean(0) - expected.mean(0)).abs() < 1.5 * noise + 1e-4).all()
     assert ((found.std(0) / expected.std(0).clamp(min=1e-6) - 1).abs() < 0.15).all()
+
+
+@pytest.mark.parametrize("positions", [2, 9])  # keys and values are not formed, and are
+@pytest.mark.parametrize("name", LIKE_BERT)
+def test_in_bfloat16_and_with_a_row_of_padding(name: str, positions: int):
+    encoder = made(name)
+    ids, mask, _ = inputs(encoder)
+    there = torch.arange(positions).expand(3, -1)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        found, expected = (
+            states_at(encoder, ids, mask, there),
+            everywhere(encoder, ids, mask, there),
+        )
+    torch.testing.assert_close(found.float(), expected.float(), rtol=0.1, atol=0.1)
+    mask[2] = 0
+    assert states_at(encoder, ids, mask, there).isfinite().all()
+
+
+def test_no_position():
+    encoder = made("bert")
+    ids, mask, positions = inputs(encoder)
+    assert states_at(encoder, ids, mask, positions[:, :0]).shape == (3, 0, 32)
+
+
+def test_an_adapter_is_not_passed_by():
+    class Doubled(torch.nn.Linear):
+        def forward(self, hidden: Tensor) -> Tensor:
+            return 2 * super().forward(hidden)
+
+    encoder = made("bert")
+    encoder.encoder.layer[-1].attention.self.value = Doubled(32, 32)
+    ids, mask, positions = inputs(encoder)
+    expected = everywhere(encoder, ids, mask, positions)
+    assert not ends_early(encoder)
+    torch.testing.assert_close(states_at(encoder, ids, mask, positions), expected)
 
 
 def test_one_position_a_row():

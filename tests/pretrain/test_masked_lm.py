@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +11,12 @@ import pytest
 import pytorch_lightning as pl
 import torch
 from torch.nn import functional as F
-from transformers import AutoModelForMaskedLM
+from transformers import AutoModelForMaskedLM, DistilBertConfig, DistilBertForMaskedLM
 
 from decoupled_ner.data.corpus import MaskedBlocks
+from decoupled_ner.models.stage1 import VocabularyHead
 from decoupled_ner.models.states import states_at
-from decoupled_ner.training.masked_lm import MaskedLMTraining
+from decoupled_ner.training.masked_lm import MaskedLMTraining, _compiled
 from decoupled_ner.training.masked_lm_data import MaskedLMData
 from decoupled_ner.training.stage1 import save_masked_lm
 from decoupled_ner.training.throughput import flops_per_token
@@ -165,15 +168,40 @@ def test_blocks_longer_than_the_encoder_reads_are_refused(data: MaskedLMData, tm
         fit(training(max_positions=16), data, tmp_path)
 
 
-def test_flops_are_counted_as_pytorch_counts_them():
+def test_the_compiled_encoder_gives_the_same_logits(
+    data: MaskedLMData, monkeypatch: pytest.MonkeyPatch
+):
+    module, batch = training(compile=True), data.training_batches(0, 1)[0, 0]
+    pickle.dumps(module)
+    read: list[str] = []
+
+    def compiled(function: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
+        read.append(function.__name__)
+        return function
+
+    monkeypatch.setattr(torch, "compile", compiled)
+    _compiled.cache_clear()
+    ours = module(batch)
+    assert read == ["states_at"]
+    _compiled.cache_clear()
+    module.compiles = False
+    torch.testing.assert_close(ours, module(batch))
+
+
+@pytest.mark.parametrize("kind", ["bert", "distilbert"])
+def test_flops_are_counted_as_pytorch_counts_them(kind: str):
     from torch.utils.flop_counter import FlopCounterMode
 
-    model = training(hidden_size=64, layers=2).masked_lm.to("meta")
+    if kind == "bert":
+        model = training(hidden_size=64, layers=2).masked_lm.to("meta")
+    else:  # which computes its last layer everywhere
+        sizes = {"vocab_size": 13_000, "dim": 64, "hidden_dim": 256, "n_layers": 2, "n_heads": 2}
+        model = DistilBertForMaskedLM(DistilBertConfig(**sizes)).to("meta")
     tokens, length, masked = 4 * 32, 32, 20
     ids = torch.zeros(4, 32, dtype=torch.long, device="meta")
     with FlopCounterMode(display=False) as counter:
         states = states_at(model.base_model, ids, None, ids[:, : masked // 4])
-        model.cls(states.flatten(0, 1)).sum()
+        VocabularyHead(model)(states.flatten(0, 1)).sum()
     forward = counter.get_total_flops()
     assert forward > 0
     assert flops_per_token(model, length, masked / tokens) * tokens / 3 == pytest.approx(
