@@ -70,8 +70,7 @@ def to_config(generator: CandidateGenerator, directory: Path | None = None) -> d
     """
     path = _known_path(type(generator))
     arguments = generator.init_args() if directory is None else generator.save(directory)
-    if path not in _registered:
-        _check_kinds(type(generator), arguments)
+    _check_kinds(type(generator), arguments)
     try:
         json.dumps(arguments)
     except (TypeError, ValueError) as error:
@@ -100,8 +99,7 @@ def generator_from_config(
             f"the init_args of {generator.__name__} stand as name: value, not {given!r}"
         )
     arguments = {key: _argument(key, value, directory) for key, value in given.items()}
-    if config["class_path"] not in _registered:
-        _check_kinds(generator, arguments)
+    _check_kinds(generator, arguments)
     try:
         return generator(**arguments)
     except TypeError as error:
@@ -109,7 +107,10 @@ def generator_from_config(
 
 
 def _check_kinds(generator: type[CandidateGenerator], arguments: Mapping[str, Any]) -> None:
-    """Raise an `InputError` where an argument is no such number, word or switch as is wanted."""
+    """Raise an `InputError` where an argument of a class of ours is no such number, word or switch
+    as is wanted."""
+    if _path(generator) in _registered:
+        return
     wanted = get_type_hints(generator.__init__)
     for name, value in arguments.items():
         kind = wanted.get(name)
