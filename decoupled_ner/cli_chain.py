@@ -34,6 +34,7 @@ def run_all(
     """
     require_training()
     from decoupled_ner.training.chain_plan import plan_chain
+    from decoupled_ner.training.runs import terminated_as_interrupted
 
     chain = plan_chain(recipe, encoder=encoder, text=text or (), sources=sources, seed=seed)
     output = sys.stderr if as_json else None  # standard output is JSON and nothing else
@@ -46,7 +47,8 @@ def run_all(
             continue
         because = f" ({why})" if why else ""
         print(f"== {step.name}: {state}{because}", flush=True, file=output)
-        chain.run(step, output)
+        with terminated_as_interrupted():
+            chain.run(step, output)
 
 
 def _shown(chain: Chain) -> dict[str, Any]:

@@ -61,10 +61,12 @@ def compare(
     from decoupled_ner.comparison.run import compare as run
     from decoupled_ner.locations import runs_folder
     from decoupled_ner.progress import progress_bar
+    from decoupled_ner.training.runs import terminated_as_interrupted
 
     chosen = _experiment(experiment, dataset, systems, seeds, sizes, encoder, against, context.args)
     folder = output or runs_folder() / "compare" / chosen.name
-    with progress_bar("starting", "runs", shown=not as_json) as update:
+    shown = progress_bar("starting", "runs", shown=not as_json)
+    with terminated_as_interrupted(), shown as update:
         found = run(
             chosen, folder, results, lambda name, done, total: update(done, total, name), jobs
         )

@@ -146,8 +146,10 @@ def read_results(folder: Path) -> list[Result]:
     """Every result of a folder, in the order of the file names.
 
     Raises:
-        InputError: a file is no result; names the file.
+        InputError: there is no such folder, or a file is no result; names it.
     """
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder of results")
     results = []
     for path in sorted(folder.glob("*.json")):
         try:

@@ -56,8 +56,9 @@ class Row:
     def published_name(self) -> str:
         """The row of ``published.yaml`` that this one is like."""
         first = self.runs[0]
-        size = f"@{first['train_sentences']}" if first.get("train_sentences") else ""
-        return str(first.get("published", self.system + size))
+        name = str(first.get("published", self.system))
+        size = first.get("train_sentences")
+        return f"{name}@{size}" if size and "@" not in name else name
 
 
 def score_table(results: Sequence[Result]) -> str:
@@ -85,7 +86,9 @@ def score_table(results: Sequence[Result]) -> str:
     if timed:
         notes.append("ms a sentence: prediction on the split, candidates included.")
     if compared:
-        notes.append("Paired: difference in mean F1 over common seeds, paired t-test.")
+        notes.append(
+            "Paired: difference in mean F1 over common seeds, a paired t-test over several."
+        )
     if any(published_rows):
         sources = sorted({theirs.source for theirs in published_rows if theirs})
         notes.append(f"† Not ours: reported with the encoder named, in {'; '.join(sources)}.")
@@ -270,7 +273,7 @@ def _interval_note(rows: Sequence[Row]) -> str:
     if any(len(row.runs) > 1 for row in rows):
         notes.append("±: half of Student's 95% t-interval of the mean over seeds.")
     if any(len(row.runs) == 1 and row.interval for row in rows):
-        notes.append("In brackets, for a single run: 95% bootstrap interval over test sentences.")
+        notes.append("In brackets, for a single run: 95% bootstrap interval over sentences.")
     return " ".join(["All in percent, on whole entities.", *notes])
 
 
@@ -284,8 +287,10 @@ def _compared(row: Row, rows: Sequence[Row]) -> str:
         return "" if against is None else f"no {against}"
     ours, theirs = ({run["seed"]: run["f1"] for run in r.runs} for r in (row, others[0]))
     seeds = sorted(ours.keys() & theirs.keys())
-    if len(seeds) < 2:
-        return f"{against}: {100 * (row.f1 - others[0].f1):+.2f}, no pairs"
+    if not seeds:
+        return f"{against}: no common seed"
+    if len(seeds) == 1:
+        return f"{against}: {100 * (ours[seeds[0]] - theirs[seeds[0]]):+.2f}, one seed"
     test = paired_test([ours[seed] for seed in seeds], [theirs[seed] for seed in seeds])
     bounds = f"{100 * test.low:+.2f} to {100 * test.high:+.2f}"
     p = f"p = {test.p:.3f}" if test.p >= 0.0005 else "p < 0.001"

@@ -23,8 +23,9 @@ class ExtraTraining:
     """What is added to the training split; nothing by default.
 
     Attributes:
-        files: annotated sentences, e.g. what ``decoupled-ner augment`` wrote. Those that the split
-            has already, by text and entities, are not added again.
+        files: annotated sentences, e.g. what ``decoupled-ner augment`` wrote; ``path?format=NAME``
+            where the extension doesn't tell the format, ``words`` for CoNLL in English. Those that
+            the split has already, by text and entities, are not added again.
         gazetteer: a gazetteer's folder or a dictionary file. Each entry becomes a sentence that is
             nothing but an entity of the entry's most probable type.
         entries: so many of them, drawn at random; None for all.
@@ -78,7 +79,7 @@ def extra_sentences(
     have = {(sentence.text, sentence.entities) for sentence in train}
     own_texts = {sentence.text for sentence in train}
     unseen_texts = {*unseen, *(sentence.text for sentence in held_out)}
-    in_files = [sentence for path in extra.files for sentence in read_file(path).sentences]
+    in_files = [sentence for path in extra.files for sentence in _read(path)]
     # A file may call the split's sentences by other ids, and its copies by these.
     unseen_ids = {s.id for s in held_out} | {
         s.id for s in in_files if s.text in unseen_texts and s.text not in own_texts
@@ -97,6 +98,11 @@ def extra_sentences(
         else:
             left_out["for types that the data set lacks"] += 1
     return kept, left_out
+
+
+def _read(file: str) -> Sequence[Sentence]:
+    path, _, format = file.partition("?format=")
+    return read_file(path, format or None).sentences
 
 
 def _copied_from(id: str) -> Iterator[str]:

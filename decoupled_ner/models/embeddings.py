@@ -36,7 +36,8 @@ _OPENERS: dict[str, Callable[[Path], Any]] = {
     ".xz": lzma.open,
 }
 _BOM = "\ufeff".encode()
-_MAX_WORD_BYTES = 4096
+#: A longer word is none: files of vectors that are damaged have such.
+MAX_WORD_BYTES = 4096
 _MAX_DIM = 65_536
 
 
@@ -203,7 +204,7 @@ def _read_binary(path: Path, file: BinaryIO) -> Iterator[tuple[str, npt.NDArray[
 def _read_word(path: Path, file: BinaryIO, number: int) -> bytes:
     word = bytearray()
     while (byte := file.read(1)) != b" ":
-        if not byte or len(word) > _MAX_WORD_BYTES:
+        if not byte or len(word) > MAX_WORD_BYTES:
             raise InputError(f"{path}: no word before vector {number}")
         word += byte
     return bytes(word.lstrip(b"\n"))  # some writers end each vector with a line feed

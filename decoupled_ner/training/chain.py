@@ -45,6 +45,7 @@ class Step:
         folder: where it writes.
         result: the file that it writes last.
         record: what was done, where the chain keeps it.
+        how: further arguments, which change nothing of what is made.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Step:
     folder: Path
     result: Path
     record: Path
+    how: tuple[str, ...] = ()
 
     @property
     def fingerprint(self) -> str:
@@ -92,7 +94,7 @@ class Chain:
         Raises:
             InputError: the command failed, or the step's options stopped it before its end.
         """
-        arguments = list(step.arguments)
+        arguments = [*step.arguments, *step.how]
         last = step.folder / "checkpoints" / "last.ckpt"
         record = {
             "step": step.name,

@@ -15,6 +15,8 @@ from decoupled_ner.data.files import decode_text, read_bytes
 from decoupled_ner.gazetteer.sources import load_sources, locate
 
 _DATASET_OPTION = "--data.exclude_mentions_of"
+#: Options that name a file of settings, in which more files may be named.
+_RECIPE_OPTIONS = ("--config", "--recipe")
 
 
 def text_inputs(texts: Sequence[Path]) -> dict[str, str]:
@@ -60,16 +62,17 @@ def dataset_inputs(dataset: str) -> dict[str, str]:
     return {f"data {name}": checksum for name, checksum in checksums.items()}
 
 
-def recipe_inputs(recipe: Path) -> dict[str, str]:
-    """Of a recipe, and of the files and folders that it names."""
-    named = named_inputs(recipe)
+def recipe_inputs(recipe: Path, made: Sequence[Path] = ()) -> dict[str, str]:
+    """Of a recipe, and of the files and folders that it names, ``made`` as in
+    `setting_inputs`."""
+    named = named_inputs(recipe, made)
     own = {f"recipe {recipe.name}": sha256_of(recipe)}
     return own | {f"recipe {recipe.name}: {path}": sha for path, sha in named.items()}
 
 
-def named_inputs(recipe: Path) -> dict[str, str]:
-    """Of the files and folders that a recipe names."""
-    return setting_inputs(decode_text(read_bytes(recipe), recipe))
+def named_inputs(recipe: Path, made: Sequence[Path] = ()) -> dict[str, str]:
+    """Of the files and folders that a recipe names, ``made`` as in `setting_inputs`."""
+    return setting_inputs(decode_text(read_bytes(recipe), recipe), made)
 
 
 def has_proposer(recipe: Path) -> bool:
@@ -81,12 +84,13 @@ def has_proposer(recipe: Path) -> bool:
         if joint and joint.get("gamma", 1):
             return True
         return "ProposerCandidates" in str(settings["data"]["candidates"])
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, LookupError, AttributeError, TypeError):
+    except (OSError, ValueError, yaml.YAMLError, LookupError, AttributeError, TypeError):
         return False
 
 
-def option_inputs(options: Sequence[str]) -> dict[str, str]:
-    """Of the files and folders that options name, and of the set whose mentions one excludes.
+def option_inputs(options: Sequence[str], made: Sequence[Path] = ()) -> dict[str, str]:
+    """Of the files and folders that options name, themselves or in a file of settings, and of the
+    set whose mentions one excludes; ``made`` as in `setting_inputs`.
 
     Raises:
         InputError: there is no such set.
@@ -96,8 +100,11 @@ def option_inputs(options: Sequence[str]) -> dict[str, str]:
         name, _, value = option.partition("=")
         if name == _DATASET_OPTION:
             found |= dataset_inputs(value)
-        else:
-            found |= {f"option {name}={path}": sha for path, sha in setting_inputs(value).items()}
+            continue
+        named = setting_inputs(value, made)
+        if name in _RECIPE_OPTIONS and value in named and Path(value).is_file():
+            named |= named_inputs(Path(value), made)
+        found |= {f"option {name}={path}": checksum for path, checksum in named.items()}
     return found
 
 
@@ -112,27 +119,39 @@ def joined(options: Sequence[str]) -> list[str]:
     return found
 
 
-def setting_inputs(text: str) -> dict[str, str]:
-    """Of the files and folders that YAML names: a recipe, or the value of an option."""
+def setting_inputs(text: str, made: Sequence[Path] = ()) -> dict[str, str]:
+    """Of the files and folders that YAML names: a recipe, or the value of an option.
+
+    Args:
+        made: folders of the chain's own steps. What lies in them is not there yet when the chain
+            begins; the step's fingerprint stands for it.
+    """
     try:
-        return _named(yaml.safe_load(text))
-    except yaml.YAMLError:  # no YAML, as Lightning will say
-        return _named(text)
+        found = _named(yaml.safe_load(text))
+    except (yaml.YAMLError, ValueError):  # no YAML, as Lightning will say; a ValueError: 2024-13-01
+        found = _named(text)
+    own = [folder.resolve() for folder in made]
+    return {
+        name: sha256_of(path)
+        for name, path in found.items()
+        if not any(path.resolve().is_relative_to(folder) for folder in own)
+    }
 
 
-def _named(value: Any) -> dict[str, str]:
-    """Of the files and folders that a setting names, in the lists and mappings within it too; of a
-    folder that of all its files. What is not there, a hub id for one, has none."""
+def _named(value: Any) -> dict[str, Path]:
+    """The files and folders that a setting names, in the lists and mappings within it too. What is
+    not there, a hub id for one, is none."""
     if isinstance(value, Mapping):
         value = list(value.values())
     if isinstance(value, list):
-        return {path: checksum for item in value for path, checksum in _named(item).items()}
-    if not isinstance(value, str) or not value:
+        return {name: path for item in value for name, path in _named(item).items()}
+    if not isinstance(value, str) or value in DATASETS:  # such a name may be a folder's too
         return {}
-    path = Path(value)
-    if value in DATASETS or not path.exists():  # the name of a published set may be a folder's too
+    path = Path(value.partition("?format=")[0])
+    try:
+        return {value: path} if value and path.exists() else {}
+    except (OSError, ValueError):  # too long for a path
         return {}
-    return {value: sha256_of(path)}
 
 
 def encoder_inputs(encoder: Path) -> dict[str, str]:

@@ -35,6 +35,8 @@ _OPTIONS = ("distant", *RESUMABLE)
 #: Those of them that a recipe without the key leaves out.
 _OPTIONAL = ("encoder", "proposer")
 _KEYS = {"dataset", "recipe", "text", "sources", *_OPTIONS}
+#: Options of distant that change nothing of what it writes.
+_HOW = ("--processes=", "--engine=")
 #: Options of unify that may put another proposer, or none, in place of the recipe's or the chain's.
 _OTHER_PROPOSER = ("--data.proposer", "--data.candidates", "--model.proposer", "--config")
 
@@ -100,18 +102,20 @@ class _Builder:
 
     def distant(self, texts: Sequence[Path], gazetteer: Step, options: Sequence[str]) -> Step:
         """Label the raw text."""
+        how = tuple(option for option in options if option.startswith(_HOW))
+        what = [option for option in options if option not in how]
         inputs = {
             **text_inputs(texts),
             "gazetteer": gazetteer.fingerprint,
-            **option_inputs(options),
+            **option_inputs(what),
         }
-        folder = self.folder / f"distant-{_digest(inputs, *options)}"
+        folder = self.folder / f"distant-{_digest(inputs, *what)}"
         arguments = (
             *("distant", "label", f"--gazetteer={gazetteer.folder}", f"--output={folder}"),
             *(f"--text={text}" for text in texts),
-            *options,
+            *what,
         )
-        return self._add("distant", arguments, inputs, folder, folder / "manifest.json")
+        return self._add("distant", arguments, inputs, folder, folder / "manifest.json", how)
 
     def encoder(self, texts: Sequence[Path], options: Sequence[str]) -> None:
         """Continue the encoder's own pre-training on the text."""
@@ -176,6 +180,7 @@ class _Builder:
                 " out of the chain, or give unify --data.proposer=null"
             )
         folder = unify_folder(path, Run(self.base, self.seed), dataset)
+        made = [step.folder for step in self.steps]
         arguments = (
             *("unify", recipe or self.dataset, f"--encoder={self.base}", f"--init={self.init}"),
             *((f"--data.dataset={self.dataset}",) if recipe else ()),
@@ -184,12 +189,12 @@ class _Builder:
             *(f"--seed={self.seed}", *options),
         )
         inputs = {
-            **recipe_inputs(path),
+            **recipe_inputs(path, made),
             **dataset_inputs(self.dataset),
             **self._start_inputs(),
             gazetteer.name: gazetteer.fingerprint,
             **({read.name: read.fingerprint} if read else {}),
-            **option_inputs(options),
+            **option_inputs(options, made),
         }
         self._add("unify", arguments, inputs, folder, folder / "result.json")
 
@@ -205,11 +210,12 @@ class _Builder:
         inputs: Mapping[str, str],
         folder: Path,
         result: Path,
+        how: tuple[str, ...] = (),
     ) -> Step:
         # Each encoder and seed has training runs of its own, so it has records of its own too.
         own = run_folder("chain", self.name, self.base, self.seed)
         record = (own if name in RESUMABLE else self.folder) / f"{name}.json"
-        self.steps.append(Step(name, arguments, inputs, folder, result, record))
+        self.steps.append(Step(name, arguments, inputs, folder, result, record, how))
         return self.steps[-1]
 
 
@@ -217,7 +223,7 @@ def _read(path: Path) -> dict[str, Any]:
     """A chain's recipe, with every key checked."""
     try:
         recipe: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, yaml.YAMLError) as error:  # a ValueError: 2024-13-01, say
         raise InputError(f"{path}: can't be read ({error})".replace("\n", " ")) from error
     if not isinstance(recipe, dict) or not {"dataset", "text", "sources"} <= recipe.keys() <= _KEYS:
         raise InputError(

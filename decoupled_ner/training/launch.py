@@ -145,7 +145,7 @@ def reads_encoder(recipe: Path) -> bool:
         return bool(model.get("use_encoder", True))
     except (
         OSError,
-        UnicodeDecodeError,
+        ValueError,
         yaml.YAMLError,
         LookupError,
         AttributeError,

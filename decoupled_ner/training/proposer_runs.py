@@ -26,6 +26,7 @@ from decoupled_ner.training.runs import (
     dataset_slug,
     run_folder,
     stamp_of,
+    terminated_as_interrupted,
     write_json,
     written_since,
 )
@@ -215,5 +216,7 @@ def _start(
     command = [sys.executable, "-m", "decoupled_ner.cli", "proposer", dataset]
     command += ["--encoder", run.encoder, "--seed", str(run.seed), "--recipe", recipe]
     command += [f"--fold={fold[0]}/{fold[1]}"] if fold else []
-    if subprocess.run([*command, *more, *run.arguments], check=False).returncode:
+    with terminated_as_interrupted():
+        status = subprocess.run([*command, *more, *run.arguments], check=False).returncode
+    if status:
         raise InputError("a proposer's run failed; --ckpt_path last goes on from here")

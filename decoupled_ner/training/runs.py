@@ -7,7 +7,9 @@ import json
 import os
 import platform
 import re
+import signal
 import subprocess
+import sys
 import time
 import tomllib
 from collections.abc import Iterator
@@ -93,6 +95,17 @@ def only_process(folder: Path) -> Iterator[None]:
     lock = folder.with_name(f".{folder.name}.lock")  # beside it, since it may be moved aside
     with locked(folder, lock, wait=False):
         yield
+
+
+@contextmanager
+def terminated_as_interrupted() -> Iterator[None]:
+    """SIGTERM is an exception here, as SIGINT is: a process that waits for others ends them then,
+    where it would leave them at work on its own. For the main thread."""
+    before = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def environment() -> dict[str, Any]:

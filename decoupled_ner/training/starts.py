@@ -69,7 +69,7 @@ def resumed_start(folder: Path, start: Start) -> Start:
     try:
         settings = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
         names = [settings["model"]["encoder"], settings["model"].get("context_encoder")]
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, LookupError, TypeError, AttributeError):
+    except (OSError, ValueError, yaml.YAMLError, LookupError, TypeError, AttributeError):
         return start
     names = [name for name in names if name]
     # A hub id has two parts at most.

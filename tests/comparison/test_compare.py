@@ -30,7 +30,8 @@ from decoupled_ner.comparison.experiment import (
 from decoupled_ner.comparison.run import compare
 from decoupled_ner.data.catalog import load_dataset
 from decoupled_ner.data.jsonl import write_jsonl
-from decoupled_ner.training.runs import only_process
+from decoupled_ner.locations import recipe_folder
+from decoupled_ner.training.runs import only_process, terminated_as_interrupted
 from decoupled_ner.types import InputError
 
 F1 = {"bert-fc": 0.5, "bert-crf": 0.55, "decoupled": 0.6}
@@ -171,8 +172,11 @@ def test_several_runs_at_once_share_the_machine(
         assert [share["OMP_NUM_THREADS"] for share in shares] == ["2"] * 3
 
 
+@pytest.mark.parametrize(
+    ("sent", "raised"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)]
+)
 def test_an_interruption_ends_the_processes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    sent: signal.Signals, raised: type, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     started: list[subprocess.Popen[bytes]] = []
     real = subprocess.Popen
@@ -183,15 +187,16 @@ def test_an_interruption_ends_the_processes(
 
     def interrupt(names: str, done: int, total: int) -> None:
         if ", " in names:
-            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+            signal.pthread_kill(threading.main_thread().ident or 0, sent)
 
     monkeypatch.setattr(runner.subprocess, "Popen", sleeper)
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's `&` ignores it
     try:
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(raised), terminated_as_interrupted():
             compare(experiment(), tmp_path, progress=interrupt, jobs=2)
     finally:
         signal.signal(signal.SIGINT, before)
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
     assert len(started) == 2 and all(process.poll() for process in started)
 
 
@@ -267,6 +272,32 @@ def test_runs_from_an_encoder_that_was_trained_anew_are_done_again(
         weights.write(b"\0")
     compare(experiment(seeds=(1,), systems=rows), tmp_path / "out")
     assert machine.commands == [["tagger", "bert-crf", "1"]]
+
+
+def test_runs_with_settings_of_a_file_are_done_again_when_what_it_names_is_made_anew(
+    machine: Machine, tmp_path: Path
+) -> None:
+    extra, settings = tmp_path / "extra.jsonl", tmp_path / "settings.yaml"
+    extra.touch()
+    settings.write_text(f"data: {{extra: {{files: ['{extra}?format=jsonl']}}}}")
+    rows = (System("bert-fc", arguments=(f"--config={settings}",)),)
+    for again in (1, 0, 1):
+        machine.commands.clear()
+        compare(experiment(seeds=(1,), systems=rows), tmp_path / "out")
+        assert len(machine.commands) == again
+        if not again:
+            extra.write_text("more\n")
+
+
+@pytest.mark.parametrize("slip", ["  lr: [1\n", "  when: 2024-13-01\n", f"  note: {'x' * 300}\n"])
+def test_a_recipe_that_is_no_yaml_is_left_to_its_run(
+    slip: str, machine: Machine, tmp_path: Path
+) -> None:
+    shipped = (recipe_folder("baselines") / "bilstm-crf.yaml").read_text()
+    (tmp_path / "bert-fc.yaml").write_text(shipped + slip)
+    rows = (System("bert-fc", recipe=str(tmp_path / "bert-fc.yaml")),)
+    compare(experiment(seeds=(1,), systems=rows), tmp_path / "out")
+    assert len(machine.commands) == 1
 
 
 @pytest.mark.parametrize("joined", [True, False])

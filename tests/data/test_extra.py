@@ -51,6 +51,13 @@ def test_files_without_what_training_has(two_sentences: list[Sentence], tmp_path
     assert extra_sentences(extra, two_sentences, TYPES, 1) == ([copy], {})
 
 
+def test_a_file_may_say_its_format(two_sentences: list[Sentence], tmp_path: Path) -> None:
+    (tmp_path / "more.conll").write_text("Peter\tB-PER\nsings\tO\n")
+    extra = ExtraTraining(files=[f"{tmp_path}/more.conll?format=words"])
+    [sentence], _ = extra_sentences(extra, two_sentences, TYPES, 1)
+    assert sentence.text == "Peter sings"
+
+
 def test_what_is_tested_on_is_never_added(
     two_sentences: list[Sentence], tmp_path: Path, tiny_encoder: str, capsys: pytest.CaptureFixture
 ) -> None:

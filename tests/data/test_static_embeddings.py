@@ -44,7 +44,8 @@ def text(tmp_path: Path) -> Path:
 
 
 def test_what_is_counted(tmp_path: Path) -> None:
-    (tmp_path / "text.txt").write_text("\n".join(LINES[:3]), encoding="utf-8")
+    lines = [*LINES[:3], "a" * 4_097]  # more than a word of a file of vectors may have
+    (tmp_path / "text.txt").write_text("\n".join(lines), encoding="utf-8")
     [file] = text_files([tmp_path / "text.txt"])
     cut = [Cut(share=1.0)(block) for block in blocks_of(file)]
     write_corpora(cut, tmp_path, EmbeddingSettings(min_count=1), lambda done: None)
@@ -54,6 +55,7 @@ def test_what_is_counted(tmp_path: Path) -> None:
     assert characters["去"] == 2 and characters["New"] == 1 and characters["👍"] == 1
     assert pairs["北京"] == 2 and pairs["城👍"] == 1 and pairs["NewYork"] == 1
     assert words["北京"] == 2 and words["大海"] == 1
+    assert not [token for token in [*characters, *pairs, *words] if len(token) > 4_096]
     first = (tmp_path / "characters.txt").read_text(encoding="utf-8").splitlines()[0]
     assert first == "我 们 去 北 京 看 长 城 👍"
     few = EmbeddingSettings(min_count=2, max_vocabulary=3)

@@ -110,6 +110,8 @@ def test_missing_fields_are_all_named(tmp_path: Path) -> None:
 
 
 def test_reading_names_the_file(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="typo: no such folder of results"):
+        read_results(tmp_path / "typo")
     (tmp_path / "bad.json").write_text("{")
     with pytest.raises(InputError, match=r"bad\.json: not JSON"):
         read_results(tmp_path)

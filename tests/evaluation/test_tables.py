@@ -79,11 +79,13 @@ def test_paired_over_common_seeds(tmp_path: Path, arguments: list[str]) -> None:
         add(tmp_path, seed=seed, f1=better, system="decoupled+both", against="decoupled")
     add(tmp_path, seed=9, f1=0.1, system="decoupled+both", against="decoupled")
     add(tmp_path, seed=1, system="x", against="decoupled")
+    add(tmp_path, seed=8, system="y", against="decoupled")
     main(arguments)
     # differences .02 .03 .01: sd .01, t = 3.4641 with 2 degrees of freedom
     paired = "decoupled: +2.00 (-0.48 to +4.48), p = 0.074"
     assert cells(tmp_path, "decoupled+both")[7] == paired
-    assert cells(tmp_path, "x")[7] == "decoupled: -6.00, no pairs"
+    assert cells(tmp_path, "x")[7] == "decoupled: -5.00, one seed"  # the others have no part in it
+    assert cells(tmp_path, "y")[7] == "decoupled: no common seed"
     assert cells(tmp_path, "decoupled")[7] == ""
 
 
@@ -93,7 +95,7 @@ def test_a_system_with_another_encoder_is_compared_where_there_is_one_other(
     add(tmp_path, f1=0.5, system="bert-fc")
     add(tmp_path, f1=0.4, system="bilstm", encoder=None, against="bert-fc")
     main(arguments)
-    assert "bert-fc: -10.00, no pairs" in cells(tmp_path, "bilstm")
+    assert "bert-fc: -10.00, one seed" in cells(tmp_path, "bilstm")
     add(tmp_path, f1=0.6, system="bert-fc", encoder="another")
     main(arguments)
     assert "no bert-fc" in cells(tmp_path, "bilstm")
@@ -122,6 +124,7 @@ def test_a_figure_for_all_of_train_never_stands_beside_part_of_it(
     tmp_path: Path, arguments: list[str]
 ) -> None:
     add(tmp_path, train_sentences=500)
+    add(tmp_path, train_sentences=500, system="another", published="decoupled")
     main(arguments)
     assert "71.09" not in text(tmp_path)
 

@@ -14,6 +14,7 @@ from decoupled_ner.cli import main
 from decoupled_ner.gazetteer import Gazetteer
 from decoupled_ner.training import chain
 from decoupled_ner.training.chain import Chain, Step
+from decoupled_ner.training.chain_inputs import setting_inputs
 from decoupled_ner.training.chain_plan import plan_chain
 from decoupled_ner.training.launch import Run
 from decoupled_ner.training.pretrain import pretrain_folder
@@ -156,6 +157,7 @@ def run(arguments: list[str]) -> None:
         ("{dataset: demo, text: [/no/such/file], sources: sources}", "no file /no/such/file"),
         ("{dataset: demo, text: [], sources: sources, steps: []}", "needs dataset"),
         ("[", "can't be read"),
+        ("{dataset: 2024-13-01}", "can't be read"),
         (
             "{dataset: demo, text: [demo], sources: sources, distant: [--blacklist, never.txt]}",
             "distant: 'never.txt' must be written --option=value",
@@ -194,7 +196,7 @@ class Machine:
         monkeypatch.setattr(chain.subprocess, "run", self.run)
 
     def run(self, command: list[str], env: dict[str, str], **_: object) -> SimpleNamespace:
-        self.resumed = "--ckpt_path=last" in command
+        self.command, self.resumed = command, "--ckpt_path=last" in command
         if self.writes and not self.resumed:  # as a run does once it has its folder
             (self.folder / STEP_FILE).write_text(env[CHAIN_STEP])
         for path in self.writes:
@@ -352,6 +354,53 @@ def test_a_second_proposer_is_told_before_anything_runs(recipe: Path, masked_lm:
     recipe.write_text(content)
     unified.write_text(own.replace("budget: 3", "gamma: 0").replace("ProposerC", "C"))
     assert plan_chain(str(recipe), encoder=masked_lm)
+
+
+def test_what_lies_in_a_hidden_folder_is_no_input(tmp_path: Path):
+    (tmp_path / ".git" / "refs").mkdir(parents=True)
+    (tmp_path / "names.txt").write_text("李白\n")
+    before = setting_inputs(f"[{tmp_path}]")
+    for hidden in (".git/FETCH_HEAD", ".git/refs/main", ".names.txt.swp"):
+        (tmp_path / hidden).write_text("new")
+    assert setting_inputs(f"[{tmp_path}]") == before
+    (tmp_path / "names.txt").write_text("杜甫\n")
+    assert setting_inputs(f"[{tmp_path}]") != before
+
+
+def test_what_a_step_makes_is_not_told_by_the_recipe_of_the_next(recipe: Path, masked_lm: str):
+    content = recipe.read_text().replace("unify: *short", "unify: [--data.proposer=null]")
+    recipe.write_text(content)
+
+    def planned() -> Step:
+        return plan_chain(str(recipe), encoder=masked_lm).steps[-1]
+
+    made = plan_chain(str(recipe), encoder=masked_lm).steps[-2].folder
+    with (recipe.parent / "unify.yaml").open("a") as unify:
+        unify.write(f"  train_candidates: {made}/train-candidates.jsonl\n")
+    before = planned()
+    made.mkdir(parents=True)
+    (made / "train-candidates.jsonl").touch()
+    assert planned().fingerprint == before.fingerprint
+    with (recipe.parent / "unify.yaml").open("a") as unify:
+        unify.write("  batch_size: 2\n")
+    assert planned().fingerprint != before.fingerprint
+
+
+def test_how_a_step_works_is_no_part_of_what_it_makes(
+    recipe: Path, masked_lm: str, machine: Machine
+):
+    def labelled(options: str) -> Step:
+        recipe.write_text(f"{content}distant: [{options}]\n")
+        return plan_chain(str(recipe), encoder=masked_lm).steps[2]
+
+    content = recipe.read_text()
+    one, two = labelled("--min-share=0.9"), labelled("--min-share=0.9, --processes=2")
+    assert one.fingerprint == two.fingerprint and one.folder == two.folder
+    two.folder.mkdir(parents=True)
+    machine.folder, machine.writes = two.folder, ["manifest.json"]
+    Chain(()).run(two)
+    assert machine.command[-1] == "--processes=2"
+    assert Chain(()).state(one)[0] == "up to date"
 
 
 def test_options_and_the_order_of_texts_lead_to_another_folder(recipe: Path, masked_lm: str):

@@ -15,6 +15,7 @@ from decoupled_ner.data.distant.texts import Block, TextFile, paragraphs, read_b
 from decoupled_ner.data.embeddings.settings import EmbeddingSettings
 from decoupled_ner.data.files import write_lines
 from decoupled_ner.data.mentions import is_held_out
+from decoupled_ner.models.embeddings import MAX_WORD_BYTES
 from decoupled_ner.models.pieces import bigrams
 from decoupled_ner.models.units import split_units
 from decoupled_ner.types import well_formed
@@ -81,7 +82,8 @@ def write_corpora(
     progress: Callable[[int], None],
 ) -> None:
     """Write ``KIND.txt``, tokens with spaces between them, and ``KIND.tsv``, the vocabulary with
-    its counts, the most frequent first; ``progress`` is told each block's position."""
+    its counts, the most frequent first, without tokens that no file of vectors could hold;
+    ``progress`` is told each block's position."""
     counts: dict[str, Counter[str]] = {kind: Counter() for kind in KINDS}
     with ExitStack() as stack:
         files = {
@@ -97,7 +99,11 @@ def write_corpora(
                     frequent = {token: n for token, n in counts[kind].items() if n > 1}
                     counts[kind] = Counter(frequent)
     for kind, total in counts.items():
-        kept = [item for item in total.items() if item[1] >= settings.min_count]
+        kept = [
+            item
+            for item in total.items()
+            if item[1] >= settings.min_count and len(item[0].encode()) <= MAX_WORD_BYTES
+        ]
         kept = sorted(kept, key=lambda item: (-item[1], item[0]))[: settings.max_vocabulary]
         write_lines((f"{token}\t{count}" for token, count in kept), folder / f"{kind}.tsv")
 
