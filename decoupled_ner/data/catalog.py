@@ -43,6 +43,12 @@ class Dataset:
     noted: Mapping[str, int] = field(default_factory=dict)
     checksums: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def losses(self) -> str:
+        """What reading lost, in a line; empty where it lost nothing."""
+        lost = ", ".join(f"{count} {reason}" for reason, count in self.dropped.items())
+        return f"{self.name}: entities that can't be read are missing: {lost}" if lost else ""
+
     def split(self, name: str) -> tuple[Sentence, ...]:
         """The sentences of a split; ``train+dev`` puts splits together.
 

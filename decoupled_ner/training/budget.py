@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import shutil
 import time
@@ -11,7 +12,7 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback, RichProgressBar
 
-from decoupled_ner.training.cli import ResumePoint, at_whole_step
+from decoupled_ner.training.cli import ResumePoint
 from decoupled_ner.training.schedule import StableDecay
 from decoupled_ner.types import InputError
 
@@ -66,6 +67,9 @@ class Budget(Callback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._since, self.step = time.monotonic(), trainer.global_step
+        if self.finished and not self._saved(trainer):
+            trainer.should_stop = True  # it was ended between its last step and the encoder's file
+            return
         if self.finished or self._had_finished:
             raise InputError(
                 f"the run has {self.step} steps already: to make it longer, raise --model.steps"
@@ -99,6 +103,15 @@ class Budget(Callback):
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._seconds_before, self._since = self.seconds, None
 
+    @staticmethod
+    def _saved(trainer: pl.Trainer) -> bool:
+        """Whether the finished run has written what it is."""
+        try:
+            result = json.loads((Path(trainer.default_root_dir) / "result.json").read_bytes())
+            return result.get("finished") is True
+        except (OSError, ValueError, AttributeError):
+            return False
+
     def _now(self) -> float:
         """Seconds of training in this call, while it lasts."""
         return 0.0 if self._since is None else time.monotonic() - self._since
@@ -125,12 +138,6 @@ class StepResumePoint(ResumePoint):
 
     def __init__(self, dirpath: str, every_n_steps: int = 200) -> None:
         super().__init__(dirpath, every_n_steps)
-
-    def on_train_batch_end(self, trainer: pl.Trainer, *arguments: Any) -> None:
-        super().on_train_batch_end(trainer, *arguments)
-        if trainer.should_stop and at_whole_step(trainer):
-            path = _folder(trainer) / f"{self.CHECKPOINT_NAME_LAST}.ckpt"
-            trainer.save_checkpoint(path, weights_only=False)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Nothing: the one epoch has no end, and a state of it could not be resumed."""

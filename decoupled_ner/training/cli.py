@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 import pytorch_lightning as pl
 import torch
+import yaml
 from pytorch_lightning.callbacks import (
     Callback,
     EarlyStopping,
@@ -24,6 +25,7 @@ from decoupled_ner.training.base import BaseTraining
 from decoupled_ner.training.datamodule import TrainingData
 from decoupled_ner.training.effort import Effort
 from decoupled_ner.training.runs import prepare_run
+from decoupled_ner.types import InputError
 
 
 class ResumePoint(ModelCheckpoint):
@@ -46,13 +48,39 @@ class ResumePoint(ModelCheckpoint):
     def on_train_batch_end(self, trainer: pl.Trainer, *arguments: Any) -> None:
         # A state of an epoch's last batch would resume behind the epoch's validation. A resumed run
         # may come to save in a step, and that state would lack the gradients of its first part.
-        if not trainer.is_last_batch and at_whole_step(trainer):
+        if trainer.is_last_batch or not at_whole_step(trainer):
+            return
+        if trainer.should_stop or trainer.global_step == trainer.max_steps:
+            self._save_last(trainer)
+        else:
             super().on_train_batch_end(trainer, *arguments)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        trainer.save_checkpoint(
-            Path(str(self.dirpath)) / f"{self.CHECKPOINT_NAME_LAST}.ckpt", weights_only=False
-        )
+        if trainer.is_last_batch:  # else the run stops in its middle, and goes on from there
+            self._save_last(trainer)
+
+    def _save_last(self, trainer: pl.Trainer) -> None:
+        path = Path(str(self.dirpath)) / f"{self.CHECKPOINT_NAME_LAST}.ckpt"
+        trainer.save_checkpoint(path, weights_only=False)
+
+
+class BestState(ModelCheckpoint):
+    """The state that is best on dev; a run whose folder was moved knows it still."""
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        folder = str(self.dirpath)
+        moved = {name: _moved(state_dict[name], folder) for name in _BEST_PATHS}
+        kept = {_moved(path, folder): score for path, score in state_dict["best_k_models"].items()}
+        own = {**moved, "dirpath": folder, "best_k_models": kept}
+        super().load_state_dict(state_dict | own)
+
+
+#: What of the state of `ModelCheckpoint` is a path.
+_BEST_PATHS = ("best_model_path", "kth_best_model_path", "last_model_path")
+
+
+def _moved(path: str, folder: str) -> str:
+    return str(Path(folder) / Path(path).name) if path else path
 
 
 def at_whole_step(trainer: pl.Trainer) -> bool:
@@ -108,6 +136,18 @@ def _quiet() -> None:
     warnings.filterwarnings("ignore", ".*is not supported by the model summary")
 
 
+def _leaves(settings: Any, name: str = "") -> dict[str, Any]:
+    """Nested settings by their dotted names."""
+    if isinstance(settings, list):
+        settings = dict(enumerate(settings))
+    if not isinstance(settings, dict) or not settings:
+        return {name: settings}
+    found: dict[str, Any] = {}
+    for key, value in settings.items():
+        found |= _leaves(value, f"{name}.{key}" if name else str(key))
+    return found
+
+
 def link_seeds(parser: LightningArgumentParser) -> None:
     """One seed for model and data."""
     for group in ("model", "data"):
@@ -125,6 +165,8 @@ class TrainingCLI(LightningCLI):
     """
 
     progress_bar: ClassVar[type[RichProgressBar]] = RichProgressBar
+    #: Settings of model and data that a run may go on with other values of.
+    may_change: ClassVar[frozenset[str]] = frozenset(["data.num_workers"])
 
     def __init__(
         self,
@@ -149,7 +191,7 @@ class TrainingCLI(LightningCLI):
             }
             for logger in ("CSVLogger", "TensorBoardLogger")
         ]
-        self.best = ModelCheckpoint(
+        self.best = BestState(
             self.checkpoints,
             "best",
             monitor=model_class.monitor,
@@ -197,7 +239,32 @@ class TrainingCLI(LightningCLI):
         """Only now, when every argument and the files that they name have turned out to be right,
         is an earlier run moved."""
         self.model.build(self.datamodule)
+        if self.resume:
+            self._check_settings()
         prepare_run(self.folder, self.resume)
+
+    def _check_settings(self) -> None:
+        """That a run goes on as it began: half of the settings are in its state, half are not.
+        Paths may differ, as data and runs may have been moved.
+
+        Raises:
+            InputError: another setting; names it.
+        """
+        try:
+            written = (self.folder / "config.yaml").read_text(encoding="utf-8")
+        except OSError:
+            return
+        parser, config = self._parser(self.subcommand), self.config[self.subcommand]
+        given = _leaves(yaml.safe_load(parser.dump(config, skip_none=False)))
+        for name, before in _leaves(yaml.safe_load(written)).items():
+            now = given.get(name, before)
+            paths = any(isinstance(value, str) and "/" in value for value in (before, now))
+            own = name.startswith(("model.", "data.")) and name not in self.may_change
+            if own and not paths and before != now:
+                raise InputError(
+                    f"the run in {self.folder} began with {name}={before}, and would go on with"
+                    f" {now}: give it the same, or begin anew without --ckpt_path"
+                )
 
     @property
     def selects_on_dev(self) -> bool:

@@ -47,6 +47,8 @@ class JointProposer:
     def __post_init__(self) -> None:
         if self.gamma < 0:
             raise InputError(f"gamma={self.gamma:g}, the weight of a loss, must not be below 0")
+        if self.batch_size < 1:
+            raise InputError(f"a proposer's batch_size={self.batch_size} must be at least 1")
         check_not_negative(lr=self.lr)
 
     def add_to(

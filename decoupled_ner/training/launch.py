@@ -247,6 +247,7 @@ def finish_recognizer(cli: TrainingCLI, folder: Path, record: dict[str, Any]) ->
         "extra_sentences": len(data.training_sentences) - len(trained_on),
         "dtype": dtype,
         "checksums": dict(data.data.checksums),
+        "dropped_entities": dict(data.data.dropped),
     }
     split = "test" if "test" in data.data.splits else "dev" if data.validates else None
     if split:

@@ -144,6 +144,7 @@ class MaskedLMTraining(BaseTraining):
         self.masked_lm.train()  # a loaded model has its dropout switched off
         self._head = VocabularyHead(self.masked_lm)
         self.compiles = compile
+        self.throughput: Throughput | None = None
         self.dev_loss, self.dev_right, self.dev_masked = SumMetric(), SumMetric(), SumMetric()
 
     @property
@@ -166,9 +167,10 @@ class MaskedLMTraining(BaseTraining):
             predict_frequencies(self.masked_lm, self.tokenizer, torch.from_numpy(counts))
 
     def configure_callbacks(self) -> Sequence[Callback]:
-        length, batch = self.data.block_length, self.data.batch_size
-        flops = flops_per_token(self.masked_lm, length, self.data.mask_share)
-        self.throughput = Throughput(flops, batch * length)
+        if self.throughput is None:  # Lightning asks again before it validates
+            length, batch = self.data.block_length, self.data.batch_size
+            flops = flops_per_token(self.masked_lm, length, self.data.mask_share)
+            self.throughput = Throughput(flops, batch * length)
         return [self.budget, self.throughput]
 
     def on_fit_start(self) -> None:
@@ -232,6 +234,6 @@ class MaskedLMTraining(BaseTraining):
             "epochs": tokens / len(data.corpus.train),
             "train_seconds": seconds,
             "tokens_per_second": tokens / seconds,
-            "mfu": self.throughput.latest.get("mfu"),
+            "mfu": self.throughput.latest.get("mfu") if self.throughput else None,
             "parameters": sum(p.numel() for p in self.masked_lm.parameters()),
         }

@@ -25,6 +25,13 @@ _CLASSES: dict[Stage, tuple[type[StageOneTraining], type[MentionData] | type[Con
 _OTHER: dict[Stage, Stage] = {"mention": "context", "context": "mention"}
 
 
+class _StageCLI(TrainingCLI):
+    def after_fit(self) -> None:
+        """One that is resumed behind its last epoch has no scores yet. All processes take part."""
+        if self.datamodule.validates and self.model.monitor not in self.trainer.callback_metrics:
+            self.trainer.validate(self.model, self.datamodule, verbose=False)
+
+
 def pretrain(
     stage: Stage, run: Run, init: str, arguments: Sequence[str], name: str | None = None
 ) -> Path | None:
@@ -68,6 +75,7 @@ def pretrain(
         run,
         start,
         finish,
+        _StageCLI,
     )
 
 

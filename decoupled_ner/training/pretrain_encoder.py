@@ -35,6 +35,10 @@ class EncoderCLI(TrainingCLI):
     """``fit`` with the vocabulary given once, then the held-out scores."""
 
     progress_bar = BudgetProgressBar
+    may_change = TrainingCLI.may_change | {
+        *("model.steps", "model.minutes", "model.piece_minutes", "model.finish", "model.compile"),
+        *("model.decay_share", "data.processes", "data.validation_blocks"),
+    }
     #: The state that a resumed run goes on from, in the folder of checkpoints.
     goes_on_from = "last"
 

@@ -64,6 +64,8 @@ class SentenceData(TrainingData):
             raise InputError(f"fit_on={fit_on}: a model is scored on test, and never trained on it")
         self.fit_on, self.extra = fit_on, extra
         self.labels = list(self.data.labels.names)
+        if self.data.losses and rank_zero_only.rank == 0:  # type: ignore[attr-defined]
+            print(self.data.losses, flush=True)
 
     def is_held_out(self, sentence: Sentence) -> bool:
         """Whether a sentence of the split is not trained on; data in folds hold some out."""

@@ -99,6 +99,11 @@ class UnifiedTraining(EncoderTraining):
         self.save_hyperparameters()
         if context_encoder and share_encoders:
             raise InputError("a context_encoder of its own needs --model.share_encoders=false")
+        if class_weights == "balanced" and isinstance(outside_bias, str):
+            raise InputError(
+                f"outside_bias={outside_bias} knows nothing of class_weights=balanced: give"
+                " --model.outside_bias a number, e.g. 0"
+            )
         config = DecoupledConfig(
             encoder=encoder_settings(encoder, encoder_dropout),
             labels=labels,
@@ -118,6 +123,14 @@ class UnifiedTraining(EncoderTraining):
             load_encoder(context_encoder) if context_encoder else None,
         )
         self.tokenizer = load_tokenizer(encoder)
+        if (
+            context_encoder
+            and load_tokenizer(context_encoder).get_vocab() != self.tokenizer.get_vocab()
+        ):
+            raise InputError(
+                f"{encoder} and {context_encoder} have different vocabularies: mention and"
+                " context are read with one"
+            )
         self.wanted_bias, self.class_weighting = outside_bias, class_weights
         self.prior_bias = 0.0 if isinstance(outside_bias, str) else float(outside_bias)
         # In the state, so that the best one and a resumed run have theirs.
@@ -149,6 +162,11 @@ class UnifiedTraining(EncoderTraining):
         assert isinstance(data, UnifiedData)
         data.require_entities()
         data.try_generators()
+        if not data.negatives_per_epoch():
+            raise InputError(
+                "there are no negatives, and every candidate would be an entity: set"
+                " data.negative_edits, data.negative_candidates or data.negatives_per_positive"
+            )
         self._known = data.known_types()
         if self._known is not None:
             self.model.read_gazetteer(self._known.labels)
@@ -266,6 +284,7 @@ class UnifiedTraining(EncoderTraining):
         return self._dev.predict(batch)
 
     def recognizer(self, dtype: DType = "float32") -> DecoupledNER:
+        self.model.train(mode=False)  # Lightning leaves it in training, with dropout
         self.model.config.outside_bias = self.outside_bias.item()
         self._propose_on_dev()  # for the thresholds of these very weights
         ner = DecoupledNER(

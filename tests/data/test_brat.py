@@ -21,6 +21,7 @@ from decoupled_ner.data.brat import (
     sentences_of,
     split_documents,
 )
+from decoupled_ner.data.catalog import load_dataset
 from decoupled_ner.data.formats import read_brat, read_file, write_brat
 from decoupled_ner.types import Entity, InputError, Sentence, entity_at
 
@@ -57,6 +58,12 @@ def test_a_document_in_sentences(tmp_path: Path) -> None:
     ]
     assert parsed.dropped == {DISCONTINUOUS: 1}
     assert parsed.noted == {JOINED: 1, MISMATCH: 1}
+
+
+def test_a_data_set_tells_what_it_lost(tmp_path: Path) -> None:
+    losses = load_dataset(str(write(tmp_path / "docs"))).losses
+    assert losses == f"docs: entities that can't be read are missing: 1 {DISCONTINUOUS}"
+    assert load_dataset("demo").losses == ""
 
 
 def test_sentence_ids_lead_back_to_the_document(tmp_path: Path) -> None:

@@ -212,6 +212,16 @@ def test_only_a_run_that_can_begin_touches_what_an_ended_one_left(runs: Runs):
     assert runs.result()["steps"] == 20
 
 
+def test_a_finished_run_that_was_not_saved_is_saved_when_it_is_resumed(runs: Runs):
+    runs.run(*GIVEN, "--model.steps", "10")
+    held_out, weights = runs.result()["held_out"], runs.weights().read_bytes()
+    (runs.folder_of() / "result.json").unlink()
+    runs.weights().unlink()
+    runs.run(*GIVEN, "--model.steps", "10", "--ckpt_path", "last")
+    assert runs.weights().read_bytes() == weights
+    assert runs.result()["finished"] and runs.result()["held_out"] == held_out
+
+
 def test_a_run_goes_on_with_its_own_blocks_alone(tmp_path: Path, runs: Runs):
     runs.run(*GIVEN, "--model.steps", "10")
     states = [runs.folder_of() / "checkpoints" / f"{name}.ckpt" for name in ("last", "stable")]

@@ -30,6 +30,7 @@ from decoupled_ner.inference.regions import ScoredRegions
 from decoupled_ner.models.decoupled import DecoupledModel
 from decoupled_ner.models.proposer import ProposerConfig
 from decoupled_ner.models.proposer_inputs import build_proposer
+from decoupled_ner.training import unified
 from decoupled_ner.training.data import UnifiedData
 from decoupled_ner.training.joint import JointProposer
 from decoupled_ner.training.unified import UnifiedTraining
@@ -333,9 +334,19 @@ def test_two_processes_equal_one(joint_run: Run, same_weights: Callable[[Path, P
     assert first["tokens_seen"] == second["tokens_seen"] > 0
 
 
-def test_the_finished_model_reads_its_proposer(folder: Path, tiny_encoder: str):
+def test_the_finished_model_reads_its_proposer(
+    folder: Path, tiny_encoder: str, monkeypatch: pytest.MonkeyPatch
+):
     model, data = modules(folder, tiny_encoder, JOINT, read_proposer=True, outside_bias="f1")
     fit(folder, model, data, max_epochs=2)
+    measure = unified.own_candidates
+
+    def measured(model: DecoupledModel, *given: Any) -> Any:
+        assert not model.training and not model.mention_encoder.training  # else with dropout
+        return measure(model, *given)
+
+    monkeypatch.setattr(unified, "own_candidates", measured)
+    model.model.train()  # as Lightning leaves it
     ner = model.recognizer()
     assert len(ner.config.proposer_reading) == 3
     assert model.facts()["proposer_reading"] == ner.config.proposer_reading
@@ -396,9 +407,11 @@ def test_a_trained_one_is_read_where_the_data_name_it(folder: Path, tiny_encoder
         fit(folder, joint, data, max_epochs=1)
 
 
-def test_the_weight_of_its_loss_is_no_negative_number():
+def test_settings_of_its_own_out_of_range_are_told():
     with pytest.raises(InputError, match=r"gamma=-0\.5, the weight of a loss"):
         JointProposer(gamma=-0.5)
+    with pytest.raises(InputError, match="batch_size=0 must be at least 1"):
+        JointProposer(batch_size=0)
 
 
 def test_reading_that_cannot_be_fitted_loses_no_model(

@@ -65,7 +65,6 @@ def test_resuming_after_a_kill_gives_the_same_weights(
     settings = (
         "--model.dropout=0.2",
         "--model.encoder_dropout=0.2",
-        "--model.class_weights=balanced",
         "--model.outside_bias=f1",
     )
     whole = tiny_run.run("whole", *settings)
@@ -77,6 +76,10 @@ def test_resuming_after_a_kill_gives_the_same_weights(
     process.send_signal(signal.SIGKILL)
     process.communicate()
     assert not (tiny_run.result("killed") / "model").exists(), "killed too late to show anything"
+    other = tiny_run.start("killed", *settings, "--data.batch_size=3", "--ckpt_path", "last")
+    output, _ = other.communicate(timeout=120)
+    assert other.returncode == 2 and "data.batch_size=" in output.splitlines()[-1]
+    assert "and would go on with 3: give it the same" in output
     resumed = tiny_run.run("killed", *settings, "--ckpt_path", "last")
     same_weights(whole, resumed, 0.0)
     first, second = (json.loads((run / "result.json").read_text()) for run in (whole, resumed))

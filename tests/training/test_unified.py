@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,7 +22,7 @@ from decoupled_ner.data.jsonl import write_jsonl
 from decoupled_ner.inference.decoding import f1_bias
 from decoupled_ner.models.tagger_builder import TaggerRecipe
 from decoupled_ner.training.base import EncoderTraining, warmup_linear
-from decoupled_ner.training.cli import PatientStopping
+from decoupled_ner.training.cli import BestState, PatientStopping, ResumePoint
 from decoupled_ner.training.data import UnifiedData
 from decoupled_ner.training.tagger import TaggerTraining
 from decoupled_ner.training.unified import UnifiedTraining
@@ -50,8 +52,8 @@ def modules(
 def trainer(folder: Path, epochs: int, **settings: object) -> pl.Trainer:
     return pl.Trainer(
         default_root_dir=folder, max_epochs=epochs, accelerator="cpu", logger=False,
-        enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
-        use_distributed_sampler=False, **settings,
+        enable_progress_bar=False, enable_model_summary=False, use_distributed_sampler=False,
+        **{"enable_checkpointing": False, **settings},
     )  # fmt: skip
 
 
@@ -60,6 +62,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:.*does not have many workers"),
     pytest.mark.filterwarnings("ignore:.*smaller than the logging interval"),
     pytest.mark.filterwarnings("ignore:`isinstance"),
+    pytest.mark.filterwarnings("ignore:Checkpoint directory"),
 ]
 
 
@@ -260,6 +263,10 @@ def test_the_bias_follows_the_f1_of_the_epoch_before(
         ({"max_context_tokens": 3}, "max_context_tokens=3 at least 4"),
         ({"lr": -1.0}, "lr=-1.0 must not be below 0"),
         ({"warmup": 2.0}, r"warmup=2.0 must be in \[0, 1\]"),
+        (
+            {"class_weights": "balanced", "outside_bias": "f1"},
+            "outside_bias=f1 knows nothing of class_weights=balanced",
+        ),
     ],
 )
 def test_settings_out_of_range_are_told_at_once(
@@ -267,6 +274,62 @@ def test_settings_out_of_range_are_told_at_once(
 ):
     with pytest.raises(InputError, match=message):
         UnifiedTraining(tiny_encoder, ["O", "PER"], **settings)
+
+
+def test_two_encoders_have_one_vocabulary(tmp_path: Path, tiny_encoder: str):
+    shutil.copytree(tiny_encoder, tmp_path / "other")
+    tokenizer = json.loads((tmp_path / "other" / "tokenizer.json").read_text())
+    vocabulary = tokenizer["model"]["vocab"]
+    vocabulary["北"], vocabulary["京"] = vocabulary["京"], vocabulary["北"]
+    (tmp_path / "other" / "tokenizer.json").write_text(json.dumps(tokenizer))
+    given = {"context_encoder": str(tmp_path / "other"), "share_encoders": False}
+    with pytest.raises(InputError, match="have different vocabularies"):
+        UnifiedTraining(tiny_encoder, ["O", "PER"], **given)
+
+
+def test_training_without_negatives_is_refused(
+    two_sentences: list[Sentence], tmp_path: Path, tiny_encoder: str
+):
+    model, data = modules(two_sentences, tmp_path, tiny_encoder)
+    data.negatives_per_positive = 0.0
+    with pytest.raises(InputError, match="there are no negatives"):
+        model.build(data)
+
+
+def test_a_run_that_stops_in_an_epoch_goes_on_in_it(
+    two_sentences: list[Sentence], tmp_path: Path, tiny_encoder: str
+):
+    class Stop(pl.Callback):  # as --trainer.max_time does
+        def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+            trainer.should_stop = trainer.global_step == 3
+
+    def fit(folder: Path, stop: bool, start: Path | None = None) -> dict[str, torch.Tensor]:
+        model, data = modules(two_sentences, tmp_path, tiny_encoder)
+        data.batch_size = 2
+        point = ResumePoint(str(folder))
+        callbacks = [*([Stop()] if stop else []), point]
+        settings = {"enable_checkpointing": True, "callbacks": callbacks, "num_sanity_val_steps": 0}
+        run = trainer(tmp_path, 2, **settings)
+        run.fit(model, data, ckpt_path=start, weights_only=False)
+        assert stop == (run.global_step == 3)
+        return model.state_dict()
+
+    whole = fit(tmp_path / "whole", False)
+    fit(tmp_path / "cut", True)
+    again = fit(tmp_path / "cut", False, tmp_path / "cut" / "last.ckpt")
+    assert all(torch.equal(value, again[name]) for name, value in whole.items())
+
+
+def test_the_best_state_is_known_where_the_run_was_moved(tmp_path: Path):
+    path = str(tmp_path / "old" / "best.ckpt")
+    before = BestState(tmp_path / "old", "best", monitor="dev/f1", mode="max")
+    before.best_model_path = before.kth_best_model_path = path
+    before.best_model_score, before.best_k_models = torch.tensor(0.5), {path: torch.tensor(0.5)}
+    after = BestState(tmp_path / "new", "best", monitor="dev/f1", mode="max")
+    after.load_state_dict(before.state_dict())
+    moved = str(tmp_path / "new" / "best.ckpt")
+    assert after.best_model_path == moved and list(after.best_k_models) == [moved]
+    assert after.best_model_score == 0.5 and after.last_model_path == ""
 
 
 @pytest.mark.parametrize(
