@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import io
 import sys
 from collections.abc import Sequence
@@ -142,11 +143,14 @@ def candidates_report(
     from decoupled_ner.data.files import make_room
     from decoupled_ner.data.recipes import recipe_candidates
     from decoupled_ner.inference.budget_curve import add_curve, render_report
+    from decoupled_ner.inference.proposer import proposers_in
     from decoupled_ner.locations import dataset_recipe, find_recipe
 
     if curve is not None:
         make_room(curve)
-    if model:
+    if model is not None and recipe is not None:
+        raise InputError("--model has generators of its own: leave out --recipe")
+    if model is not None:
         sentences, union = load_dataset(dataset).split(split), load_decoupled(model).generator
     else:
         named = find_recipe("unify", recipe, small=True) if recipe else None
@@ -155,6 +159,8 @@ def candidates_report(
         sentences = data.split(split)
         print(f"generators of {path}", file=sys.stderr)
     union = union.plus(*_further(ltp, proposer_model, tagger_model, gazetteer or [], ngrams))
+    if curve is not None and not proposers_in(union):
+        raise InputError("a curve needs a proposer among the generators: give --proposer DIR")
     report = candidate_report(sentences, union, progress=not as_json)
     if curve is not None:
         add_curve(report, union, sentences, curve)
@@ -189,15 +195,25 @@ def _further(
     return added
 
 
+def _json_escapes(error: UnicodeError) -> tuple[str, int]:
+    """Characters that can't be encoded as JSON has them, so that JSON stays JSON."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    units = error.object[error.start : error.end].encode("utf-16-be", "surrogatepass")
+    pairs = zip(units[::2], units[1::2], strict=True)
+    return "".join(f"\\u{high:02x}{low:02x}" for high, low in pairs), error.end
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command; a mistake of the user's is one line and status 2.
 
     Args:
         arguments: by default the command line's.
     """
-    for stream in (sys.stdout, sys.stderr):  # a lone surrogate, which UTF-8 can't hold, as JSON's
+    codecs.register_error("json", _json_escapes)
+    for stream in (sys.stdout, sys.stderr):  # what the encoding can't hold, a lone surrogate say
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+            stream.reconfigure(errors="json")
     try:
         app(list(arguments) if arguments is not None else None, standalone_mode=True)
     except InputError as error:

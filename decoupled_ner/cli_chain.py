@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from decoupled_ner.cli_gazetteer import AsJson, show
 from decoupled_ner.cli_pretrain import EncoderOption, SeedOption, require_training
@@ -68,9 +69,12 @@ def _shown(chain: Chain) -> dict[str, Any]:
 
 
 def _render(shown: dict[str, Any]) -> Table:
-    table = Table("step", "inputs (SHA-256)", "output", "state")
+    table = Table("step")
+    for column in ("inputs (SHA-256)", "output", "state"):
+        table.add_column(column, overflow="fold")  # in a narrow terminal nothing is cut
     for step in shown["steps"]:
         inputs = "\n".join(f"{name} {checksum[:12]}" for name, checksum in step["inputs"].items())
         state = step["state"] + (f": {step['changed']}" if step["changed"] else "")
-        table.add_row(step["step"], inputs, step["output"], state, end_section=True)
+        cells = (step["step"], inputs, step["output"], state)
+        table.add_row(*map(Text, cells), end_section=True)
     return table

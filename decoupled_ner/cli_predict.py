@@ -65,6 +65,8 @@ def predict(
     from decoupled_ner.progress import track
 
     written = format_to_write(output_format, output)
+    if output is not None and any(output.resolve() == given.resolve() for given in inputs or []):
+        raise InputError(f"{output} is read: give --output another file, it would be replaced")
     shown = output is not None or not sys.stdout.isatty()  # else the sentences show how far it is
     lines_read, count = _sentences(inputs or [], text or [], dataset, limit)
     recognizer = _load_model(model, dtype, overlap, gazetteer)
@@ -148,6 +150,8 @@ def evaluate(
     if html is not None:
         make_room(html)
     recognizer, data = _load_model(model, dtype, overlap, gazetteer), load_dataset(dataset)
+    if data.losses:
+        print(data.losses, file=sys.stderr)
     evaluation, seconds = measure(recognizer, data, split, bootstrap=bootstrap)
     facts = {"model": model, "dataset": data.name, "split": split}
     if overlap is not None:
@@ -180,8 +184,6 @@ def _load_model(
 ) -> Recognizer:
     from decoupled_ner.inference.load import load_model
 
-    if dtype not in ("float32", "bfloat16", "float16"):
-        raise InputError(f"--dtype takes float32, bfloat16 or float16, not {dtype!r}")
     return load_model(name, dtype=dtype, overlap=overlap, gazetteer=gazetteer)  # type: ignore[arg-type]
 
 

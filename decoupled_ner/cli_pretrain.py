@@ -131,7 +131,7 @@ def mention(
     run = training_run(context, encoder, seed, ckpt_path)
     from decoupled_ner.training.pretrain import pretrain
 
-    if gazetteer is None:
+    if gazetteer is None and not any("data.gazetteer" in given for given in context.args):
         print(
             "gazetteer: the small dictionaries in gazetteers/seed; --gazetteer names a larger one"
         )

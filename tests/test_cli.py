@@ -111,6 +111,12 @@ def test_gazetteer_verbs(tmp_path: Path):
             "neither a directory nor a hub id",
         ),
         (("evaluate", ".", "--dataset", "demo"), "no config.json there"),
+        (("evaluate", ".", "--dataset", "demo", "--html", "."), ". is a folder: name a file"),
+        (("predict", "same.txt", "--output", "./same.txt"), "same.txt is read: give --output"),
+        (
+            ("candidates", "report", "--dataset", "demo", "--model", "x", "--recipe", "demo"),
+            "leave out --recipe",
+        ),
         (("data", "report", "nowhere"), "nowhere"),
         (("unify", "nothing"), "no recipe 'nothing' in unify/; there are conll2003"),
         (("unify", "demo", "--encoder", "no/such"), "'no/such' can't be loaded"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -202,10 +203,17 @@ def test_a_gazetteer_in_place_of_the_models_own(
     assert "this model was trained without a gazetteer" in capsys.readouterr().err
 
 
-def test_half_of_a_surrogate_pair_is_printed_as_json_has_it(model: str, tmp_path: Path):
-    (tmp_path / "test.jsonl").write_text('{"text": "东\\ud83d盟", "entities": []}\n')
+@pytest.mark.parametrize("encoding", ["utf-8", "gbk", "ascii"])
+def test_what_the_output_cannot_hold_is_printed_as_json_has_it(
+    encoding: str, model: str, tmp_path: Path
+):
+    (tmp_path / "test.jsonl").write_text('{"text": "东\\ud83d盟é😀", "entities": []}\n')
     command = (sys.executable, "-m", "decoupled_ner.cli", "predict", "--model", model)
     done = subprocess.run(
-        [*command, "--dataset", str(tmp_path)], capture_output=True, check=True, text=True
+        [*command, "--dataset", str(tmp_path)],
+        env={**os.environ, "PYTHONIOENCODING": encoding},
+        capture_output=True,
+        check=True,
+        encoding=encoding,
     )
-    assert json.loads(done.stdout)["text"] == "东\ud83d盟"
+    assert json.loads(done.stdout)["text"] == "东\ud83d盟é😀"

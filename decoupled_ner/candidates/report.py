@@ -9,6 +9,7 @@ from typing import Any
 
 from rich.console import Group
 from rich.table import Table
+from rich.text import Text
 
 from decoupled_ner.candidates.base import CandidateGenerator
 from decoupled_ner.candidates.union import Union
@@ -151,7 +152,7 @@ def _fill(
     for column in columns:
         table.add_column(column, justify="right", overflow="fold")
     for row in report["generators"]:
-        table.add_row(row["name"], *cells(row))
+        table.add_row(Text(row["name"]), *cells(row))
     table.add_section()
     table.add_row(report["union"]["name"], *cells(report["union"]))
 

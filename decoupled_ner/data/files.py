@@ -104,8 +104,10 @@ def make_room(path: Path) -> None:
     """Make the folder that a file is to lie in: before long work that ends with writing it.
 
     Raises:
-        InputError: it can't be made.
+        InputError: it can't be made, or the path is itself a folder.
     """
+    if path.is_dir():
+        raise InputError(f"{path} is a folder: name a file")
     with told_of_writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -83,7 +83,7 @@ def _line_reader(parse: Callable[[str], Iterator[Row]]) -> Reader:
     return read
 
 
-def _lines(path: Path, skip: int) -> Iterator[str]:
+def _lines(path: Path, skip: int) -> Generator[str, None, None]:
     """Lines with their ends, but for the first ``skip``. Of Unicode's many line ends only those of
     Unix, Windows and old Macs end one: real names hold U+2028."""
     with path.open("rb") as file:
@@ -139,10 +139,11 @@ def _table(delimiter: str) -> Reader:
     """A reader of delimited files with a header; ``mention TAB type TAB weight`` needs none."""
 
     def read(path: Path, on_error: OnError, skip: int) -> Iterator[Row]:
+        raw = _lines(path, skip)
         if delimiter == ",":  # strict, or a quote that nothing closes hides the rest of the file
-            lines = csv.reader(_lines(path, skip), strict=True)
+            lines = csv.reader(raw, strict=True)
         else:  # quotes are characters like any other in tab-separated lists
-            lines = csv.reader(_lines(path, skip), delimiter=delimiter, quoting=csv.QUOTE_NONE)
+            lines = csv.reader(raw, delimiter=delimiter, quoting=csv.QUOTE_NONE)
         columns: list[int | None] | None = None
         last = skip  # the line that the row before ends with
         try:
@@ -152,11 +153,13 @@ def _table(delimiter: str) -> Reader:
                     continue
                 if columns is None:
                     columns = _header(fields)
-                    if columns[0] is not None:
+                    # One word of an entry may be what a column is called: 张三 TAB Name.
+                    known = sum(column is not None for column in columns)
+                    if columns[0] is not None and (delimiter == "," or known > 1 or not columns[0]):
                         continue
                     if delimiter == ",":
-                        known = ", ".join(_MENTION_FIELDS)
-                        raise InputError(f"{path}:{last}: no column is called {known}: name one so")
+                        names = ", ".join(_MENTION_FIELDS)
+                        raise InputError(f"{path}:{last}: no column is called {names}: name one so")
                     columns = [0, 1, 2]
                 try:
                     yield _table_row(fields, columns)
@@ -164,6 +167,8 @@ def _table(delimiter: str) -> Reader:
                     on_error(InputError(f"{path}:{last}: {error}"))
         except csv.Error as error:
             raise InputError(f"{path}:{last + 1}: {error}: look at its quotes") from error
+        finally:
+            raw.close()
 
     return read
 
@@ -185,7 +190,8 @@ def _table_row(fields: list[str], columns: list[int | None]) -> Row:
 
 
 def _read_json(path: Path, on_error: OnError, skip: int) -> Iterator[Row]:
-    """A list of names or objects, ``{mention: type or count}``, or nested names. Read as a whole.
+    """A list of names or objects, ``{mention: type, count or object}``, or nested names. Read as a
+    whole.
 
     In nested names (``{"台湾省": {"台北市": ["大安区"]}}``) keys and listed strings are mentions.
     """
@@ -211,7 +217,9 @@ def _json(text: str) -> Any:
 def _json_rows(data: Any) -> Iterator[Row]:
     if isinstance(data, dict):
         for key, value in data.items():
-            if isinstance(value, dict | list):
+            if isinstance(value, dict) and _tells_of_one(value):
+                yield _json_row({**value, "mention": key})
+            elif isinstance(value, dict | list):
                 yield Row(key)
                 yield from _json_rows(value)
             else:
@@ -225,6 +233,12 @@ def _json_rows(data: Any) -> Iterator[Row]:
                 yield _json_row(item)
     else:
         raise ValueError(f"expected a JSON list or object, got {type(data).__name__}")
+
+
+def _tells_of_one(item: Mapping[str, Any]) -> bool:
+    """Whether an object says of what name it is the value its type or count, and holds no names."""
+    plain = not any(isinstance(value, dict | list) for value in item.values())
+    return plain and not item.keys().isdisjoint(_TAG_FIELDS + _COUNT_FIELDS)
 
 
 def _json_row(item: Any) -> Row:

@@ -60,11 +60,9 @@ def add_curve(
     ``budget``, the one that is used), and draw it with the other generators as SVG.
 
     Raises:
-        InputError: there is no proposer among the generators, or the file can't be written.
+        InputError: the file can't be written.
     """
     found = proposers_in(union)
-    if not found:
-        raise InputError("a curve needs a proposer among the generators: give --proposer DIR")
     curve = budget_curve(found[0].proposer, sentences)
     report |= {"budget": found[0].budget, "curve": [asdict(point) for point in curve]}
     others = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
-from typing import Literal, TypeVar
+from typing import Literal, TypeVar, get_args
 
 import torch
 from transformers import PreTrainedModel
@@ -35,7 +35,13 @@ def ready(model: _Model, device: str) -> _Model:
 
 
 def autocast_dtype(dtype: DType) -> torch.dtype | None:
-    """What `precision` takes: None for float32."""
+    """What `precision` takes: None for float32.
+
+    Raises:
+        InputError: there is no such dtype.
+    """
+    if dtype not in get_args(DType):
+        raise InputError(f"no dtype {dtype!r}: give {', '.join(get_args(DType))}")
     return None if dtype == "float32" else getattr(torch, dtype)
 
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import secrets
 import shutil
-import tempfile
 from itertools import count
 from pathlib import Path
+from typing import TypeVar
 
+from transformers import PretrainedConfig
+
+from decoupled_ner.models.encoder import LOADING_ERRORS
 from decoupled_ner.types import InputError
+
+_Config = TypeVar("_Config", bound=PretrainedConfig)
 
 
 def model_directory(name_or_path: str | Path) -> Path:
@@ -39,7 +45,8 @@ def unused_name(directory: Path, name: str) -> str:
 
 
 class replacing:
-    """A fresh folder beside ``directory`` that takes its place when the block ends well.
+    """A fresh folder beside ``directory`` that takes its place when the block ends well. Of a model
+    that lay there, hidden files, Markdown and licences are kept: ``.git``, a model card.
 
     Raises:
         InputError: what lies there is no model, and would be lost.
@@ -54,25 +61,43 @@ class replacing:
 
     def __enter__(self) -> Path:
         self.directory.parent.mkdir(parents=True, exist_ok=True)
-        self._fresh = Path(
-            tempfile.mkdtemp(prefix=f".{self.directory.name}-", dir=self.directory.parent)
-        )
+        self._fresh = self.directory.with_name(f".{self.directory.name}-{secrets.token_hex(4)}")
+        self._fresh.mkdir()
         return self._fresh
 
     def __exit__(self, failure: type[BaseException] | None, *_: object) -> None:
         if failure is not None:
             shutil.rmtree(self._fresh, ignore_errors=True)
             return
-        self._fresh.chmod(0o755)
+        allowed = self._fresh.stat().st_mode & 0o777  # what the umask leaves
         for path in self._fresh.rglob("*"):  # safetensors writes files that only their owner reads
-            path.chmod(0o755 if path.is_dir() else 0o644)
+            path.chmod(allowed if path.is_dir() else allowed & 0o666)
         if self.directory.exists():
             old = self._fresh.with_name(self._fresh.name + "-old")
             self.directory.rename(old)
             self._fresh.rename(self.directory)
+            for path in filter(_is_kept, old.iterdir()):
+                path.rename(self.directory / path.name)
             shutil.rmtree(old, ignore_errors=True)
         else:
             self._fresh.rename(self.directory)
+
+
+def _is_kept(path: Path) -> bool:
+    """Whether it is no part of a model."""
+    return path.name.startswith((".", "LICEN")) or path.suffix == ".md"
+
+
+def config_of(kind: type[_Config], directory: Path) -> _Config:
+    """What a model's ``config.json`` says.
+
+    Raises:
+        InputError: it is damaged.
+    """
+    try:
+        return kind.from_pretrained(directory)
+    except (*LOADING_ERRORS, TypeError) as error:
+        raise InputError(f"{directory / 'config.json'}: no configuration of a model") from error
 
 
 def _is_replaceable(directory: Path) -> bool:

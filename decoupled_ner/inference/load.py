@@ -35,7 +35,7 @@ def load_model(
     """
     if overlap is not None:
         check_policy(overlap)
-    directory = model_directory(name_or_path or default_model())
+    directory = model_directory(default_model() if name_or_path is None else name_or_path)
     try:
         kind = json.loads((directory / "config.json").read_text(encoding="utf-8"))["model_type"]
     except (ValueError, KeyError, TypeError) as error:

@@ -26,7 +26,7 @@ from decoupled_ner.inference.decoding import (
     explanations,
     gold_labels,
 )
-from decoupled_ner.inference.folders import model_directory, replacing
+from decoupled_ner.inference.folders import config_of, model_directory, replacing
 from decoupled_ner.inference.own_proposer import with_own_proposer, without_own_proposer
 from decoupled_ner.inference.proposals import readable_proposer, scored_candidates
 from decoupled_ner.inference.proposer import BestRegions
@@ -145,7 +145,7 @@ class DecoupledNER(Recognizer):
         if overlap is not None:
             check_policy(overlap)
         directory = model_directory(name_or_path)
-        config = DecoupledConfig.from_pretrained(directory)
+        config = config_of(DecoupledConfig, directory)
         if config.model_type != DecoupledConfig.model_type or config.candidates is None:
             raise InputError(f"{name_or_path}: not a decoupled model with candidate generators")
         config.overlap = overlap or config.overlap

@@ -15,7 +15,7 @@ from decoupled_ner.candidates.union import Union
 from decoupled_ner.data.out_of_fold import OutOfFold
 from decoupled_ner.data.pairs import length_buckets
 from decoupled_ner.inference.compute import DType, autocast_dtype, precision, ready
-from decoupled_ner.inference.folders import model_directory, replacing, unused_name
+from decoupled_ner.inference.folders import config_of, model_directory, replacing, unused_name
 from decoupled_ner.inference.regions import (
     ScoredRegions,
     joined,
@@ -73,7 +73,7 @@ class Proposer:
             InputError: there is no such model, or what lies there is no proposer.
         """
         directory = model_directory(name_or_path)
-        config = ProposerConfig.from_pretrained(directory)
+        config = config_of(ProposerConfig, directory)
         if config.model_type != ProposerConfig.model_type or config.encoder is None:
             raise InputError(f"{name_or_path}: not a proposer")
         model = load_weights(ProposerModel, directory, config)

@@ -8,6 +8,9 @@ from itertools import chain, islice
 
 from decoupled_ner.types import Candidate, Entity, InputError
 
+#: What is worked on together: enough to fill batches, little enough for any number of texts.
+_TEXTS, _CHARACTERS = 512, 1 << 16
+
 
 class Recognizer(ABC):
     """Finds entities in sentences. Thread-safe; what else is in a batch changes no answer."""
@@ -25,7 +28,8 @@ class Recognizer(ABC):
         None for a model that needs no candidates."""
 
     def predict_batch(self, sentences: Iterable[str]) -> list[list[Entity]]:
-        """The entities of many sentences, N in, N out; offsets count characters as given.
+        """The entities of many sentences, N in, N out; offsets count characters as given. Beside
+        sentences and entities, memory does not grow with N.
 
         Raises:
             InputError: ``sentences`` is a single string, or holds something else than strings.
@@ -33,7 +37,7 @@ class Recognizer(ABC):
         texts = [] if isinstance(sentences, str) else list(sentences)
         if isinstance(sentences, str) or not all(isinstance(text, str) for text in texts):
             raise InputError("predict_batch takes a list of strings; predict_regions takes one")
-        return self.recognize(texts)[0] if texts else []
+        return [found for part in _portions(texts) for found in self.recognize(part)[0]]
 
     def predict_regions(self, sentence: str) -> list[Entity]:
         """The entities of one sentence."""
@@ -54,3 +58,17 @@ class Recognizer(ABC):
         iterator = iter(sentences)
         batches = iter(lambda: list(islice(iterator, batch_size)), [])
         return chain.from_iterable(map(self.predict_batch, batches))
+
+
+def _portions(texts: Sequence[str]) -> Iterator[list[str]]:
+    """The texts in their order, in portions of a bounded size."""
+    portion: list[str] = []
+    characters = 0
+    for text in texts:
+        if portion and (len(portion) == _TEXTS or characters + len(text) > _CHARACTERS):
+            yield portion
+            portion, characters = [], 0
+        portion.append(text)
+        characters += len(text)
+    if portion:
+        yield portion

@@ -13,7 +13,7 @@ from torch import Tensor
 from decoupled_ner.candidates.base import CandidateGenerator
 from decoupled_ner.data.pairs import length_buckets
 from decoupled_ner.inference.compute import DType, autocast_dtype, precision, ready
-from decoupled_ner.inference.folders import model_directory, replacing, unused_name
+from decoupled_ner.inference.folders import config_of, model_directory, replacing, unused_name
 from decoupled_ner.inference.recognizer import Recognizer
 from decoupled_ner.inference.tag_decoding import ScoredSpan, TagDecoder
 from decoupled_ner.models.encoder import load_weights, quiet_transformers
@@ -67,7 +67,7 @@ class Tagger(Recognizer):
             InputError: there is no such model, or what lies there is no tagger.
         """
         directory = model_directory(name_or_path)
-        config = TaggerConfig.from_pretrained(directory)
+        config = config_of(TaggerConfig, directory)
         if config.model_type != TaggerConfig.model_type or config.labels is None:
             raise InputError(f"{name_or_path}: not a tagger")
         model = load_weights(TaggerModel, directory, config)

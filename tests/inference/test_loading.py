@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -11,6 +14,7 @@ from torch import Tensor
 
 from decoupled_ner import DecoupledNER, InputError, Region, load_model
 from decoupled_ner.candidates import GazetteerMatches
+from decoupled_ner.inference.proposer import Proposer
 from decoupled_ner.inference.scoring import RegionScorer
 from decoupled_ner.inference.tagger import Tagger
 from decoupled_ner.labels import LabelSet
@@ -103,3 +107,59 @@ def test_a_device_that_is_not_there_is_one_line(device: str, folder: Path):
     with pytest.raises(InputError, match=f"device '{device}' can't be used") as caught:
         DecoupledNER.from_pretrained(folder, device=device)
     assert "\n" not in str(caught.value)
+
+
+def test_what_is_no_part_of_a_model_stays_where_one_is_saved(folder: Path, tmp_path: Path):
+    shutil.copytree(folder, tmp_path / "clone")
+    (tmp_path / "clone" / ".git").mkdir()
+    for kept in (".git/HEAD", "README.md", "LICENSE"):
+        (tmp_path / "clone" / kept).write_text("ours")
+    (tmp_path / "clone" / "old.json").touch()
+    before = os.umask(0o077)
+    try:
+        DecoupledNER.from_pretrained(folder, device="cpu").save_pretrained(tmp_path / "clone")
+    finally:
+        os.umask(before)
+    names = {path.name for path in (tmp_path / "clone").iterdir()}
+    assert names == {path.name for path in folder.iterdir()} | {".git", "README.md", "LICENSE"}
+    assert (tmp_path / "clone" / ".git" / "HEAD").read_text() == "ours"
+    weights = tmp_path / "clone" / "model.safetensors"
+    assert weights.stat().st_mode & 0o777 == 0o600  # as the umask says
+    assert [path.name for path in tmp_path.iterdir()] == ["clone"]
+
+
+@pytest.mark.parametrize("damaged", ["{", "[]"])
+@pytest.mark.parametrize("kind", [DecoupledNER, Tagger, Proposer])
+def test_a_damaged_configuration_is_one_line(kind: type[Any], damaged: str, tmp_path: Path):
+    (tmp_path / "config.json").write_text(damaged)
+    with pytest.raises(InputError, match=r"config\.json: no configuration of a model"):
+        kind.from_pretrained(tmp_path)
+
+
+def test_an_empty_name_is_no_default_model(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("DECOUPLED_NER_MODEL", str(folder))
+    assert load_model(device="cpu").config.labels
+    with pytest.raises(InputError, match="give a folder that holds a model"):
+        load_model("", device="cpu")
+
+
+def test_an_unknown_dtype_is_one_line(folder: Path):
+    with pytest.raises(InputError, match="no dtype 'fp16': give float32, bfloat16, float16"):
+        DecoupledNER.from_pretrained(folder, device="cpu", dtype="fp16")  # type: ignore[arg-type]
+
+
+def test_a_batch_of_any_size_is_worked_on_in_portions(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    ner = DecoupledNER.from_pretrained(folder, device="cpu")
+    texts = [f"{number}{TEXT}" for number in range(600)] + ["长" * 70_000, TEXT]
+    sizes: list[int] = []
+
+    def recognize(part: list[str]) -> tuple[list[list[str]], None]:
+        sizes.append(len(part))
+        return [[text] for text in part], None
+
+    monkeypatch.setattr(ner, "recognize", recognize)
+    assert ner.predict_batch(texts) == [[text] for text in texts]
+    assert sizes == [512, 88, 1, 1]
+    assert ner.predict_batch([]) == []
