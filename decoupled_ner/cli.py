@@ -142,8 +142,7 @@ def candidates_report(
     from decoupled_ner.data.catalog import load_dataset
     from decoupled_ner.data.files import make_room
     from decoupled_ner.data.recipes import recipe_candidates
-    from decoupled_ner.inference.budget_curve import add_curve, render_report
-    from decoupled_ner.inference.proposer import proposers_in
+    from decoupled_ner.inference.budget_curve import add_curve, proposer_to_draw, render_report
     from decoupled_ner.locations import dataset_recipe, find_recipe
 
     if curve is not None:
@@ -159,8 +158,8 @@ def candidates_report(
         sentences = data.split(split)
         print(f"generators of {path}", file=sys.stderr)
     union = union.plus(*_further(ltp, proposer_model, tagger_model, gazetteer or [], ngrams))
-    if curve is not None and not proposers_in(union):
-        raise InputError("a curve needs a proposer among the generators: give --proposer DIR")
+    if curve is not None:
+        proposer_to_draw(union)  # or says that there is none, before the work
     report = candidate_report(sentences, union, progress=not as_json)
     if curve is not None:
         add_curve(report, union, sentences, curve)

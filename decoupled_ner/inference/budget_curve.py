@@ -13,7 +13,7 @@ from rich.table import Table
 from decoupled_ner.candidates.report import render
 from decoupled_ner.candidates.union import Union
 from decoupled_ner.data.files import write_lines
-from decoupled_ner.inference.proposer import Proposer, proposers_in
+from decoupled_ner.inference.proposer import BestRegions, Proposer, proposers_in
 from decoupled_ner.inference.svg import Point, line_plot
 from decoupled_ner.metrics import candidate_recall
 from decoupled_ner.types import InputError, Sentence
@@ -53,6 +53,17 @@ def budget_curve(proposer: Proposer, sentences: Sequence[Sentence]) -> list[Curv
     return curve
 
 
+def proposer_to_draw(union: Union) -> BestRegions:
+    """The proposer that a curve is of.
+
+    Raises:
+        InputError: there is none among the generators.
+    """
+    if found := proposers_in(union):
+        return found[0]
+    raise InputError("a curve needs a proposer among the generators: give --proposer DIR")
+
+
 def add_curve(
     report: dict[str, Any], union: Union, sentences: Sequence[Sentence], path: Path
 ) -> None:
@@ -60,15 +71,15 @@ def add_curve(
     ``budget``, the one that is used), and draw it with the other generators as SVG.
 
     Raises:
-        InputError: the file can't be written.
+        InputError: there is no proposer among the generators, or the file can't be written.
     """
-    found = proposers_in(union)
-    curve = budget_curve(found[0].proposer, sentences)
-    report |= {"budget": found[0].budget, "curve": [asdict(point) for point in curve]}
+    found = proposer_to_draw(union)
+    curve = budget_curve(found.proposer, sentences)
+    report |= {"budget": found.budget, "curve": [asdict(point) for point in curve]}
     others = {
         row["name"]: (row["candidates_per_sentence"], row["recall"])
         for row in [*report["generators"], report["union"]]
-        if row["name"] != found[0].name
+        if row["name"] != found.name
     }
     write_lines([curve_svg(curve, others).rstrip("\n")], path)
 
