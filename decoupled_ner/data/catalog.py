@@ -18,7 +18,15 @@ from pathlib import Path
 from decoupled_ner.checksums import sha256_of
 from decoupled_ner.data.brat import BRAT_FILES, read_documents, sentences_of, split_documents
 from decoupled_ner.data.files import Parsed
-from decoupled_ner.data.formats import BRAT, SPLITS, format_of, read_file, reader_of, split_of
+from decoupled_ner.data.formats import (
+    BRAT,
+    SPLITS,
+    format_of,
+    path_and_format,
+    read_file,
+    reader_of,
+    split_of,
+)
 from decoupled_ner.data.locate import locate
 from decoupled_ner.data.rows import CATALOG, Row, as_it_is
 from decoupled_ner.labels import LabelSet
@@ -73,7 +81,7 @@ DATASETS = (*CATALOG, "demo")
 
 def is_dataset(name_or_path: str) -> bool:
     """Whether `load_dataset` knows the name, or there is a file or folder to read."""
-    return name_or_path in DATASETS or Path(name_or_path.partition("?format=")[0]).exists()
+    return name_or_path in DATASETS or Path(path_and_format(name_or_path)[0]).exists()
 
 
 def load_dataset(name_or_path: str, *, train_sentences: int | None = None) -> Dataset:
@@ -94,13 +102,13 @@ def load_dataset(name_or_path: str, *, train_sentences: int | None = None) -> Da
     elif name_or_path in CATALOG:
         dataset = _load_row(CATALOG[name_or_path])
     else:
-        path, _, format = name_or_path.partition("?format=")
+        path, format = path_and_format(name_or_path)
         if not Path(path).exists():
             raise InputError(
                 f"no data set {path!r}: it is no file or folder, and the catalog has"
                 f" {', '.join(DATASETS)}"
             )
-        dataset = _load_path(Path(path), format or None, Path(path).resolve().name.split(".")[0])
+        dataset = _load_path(Path(path), format, Path(path).resolve().name.split(".")[0])
     return dataset if train_sentences is None else with_less_training(dataset, train_sentences)
 
 

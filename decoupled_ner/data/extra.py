@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from decoupled_ner.data.formats import read_file
+from decoupled_ner.data.formats import path_and_format, read_file
 from decoupled_ner.data.mentions import typed_entries
 from decoupled_ner.gazetteer import load_columns
 from decoupled_ner.types import InputError, Sentence, entity_at
@@ -79,7 +79,8 @@ def extra_sentences(
     have = {(sentence.text, sentence.entities) for sentence in train}
     own_texts = {sentence.text for sentence in train}
     unseen_texts = {*unseen, *(sentence.text for sentence in held_out)}
-    in_files = [sentence for path in extra.files for sentence in _read(path)]
+    given = map(path_and_format, extra.files)
+    in_files = [s for path, format in given for s in read_file(path, format).sentences]
     # A file may call the split's sentences by other ids, and its copies by these.
     unseen_ids = {s.id for s in held_out} | {
         s.id for s in in_files if s.text in unseen_texts and s.text not in own_texts
@@ -98,11 +99,6 @@ def extra_sentences(
         else:
             left_out["for types that the data set lacks"] += 1
     return kept, left_out
-
-
-def _read(file: str) -> Sequence[Sentence]:
-    path, _, format = file.partition("?format=")
-    return read_file(path, format or None).sentences
 
 
 def _copied_from(id: str) -> Iterator[str]:

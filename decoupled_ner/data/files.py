@@ -106,10 +106,14 @@ def make_room(path: Path) -> None:
     Raises:
         InputError: it can't be made, or the path is itself a folder.
     """
-    if path.is_dir():
-        raise InputError(f"{path} is a folder: name a file")
+    _check_no_folder(path)
     with told_of_writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
+
+
+def _check_no_folder(path: Path) -> None:
+    if path.is_dir():
+        raise InputError(f"{path} is a folder: name a file")
 
 
 def write_lines(lines: Iterable[str], path: Path) -> None:
@@ -120,8 +124,7 @@ def write_lines(lines: Iterable[str], path: Path) -> None:
         InputError: a line has a lone surrogate, which UTF-8 can't hold, or the folder is missing.
     """
     with told_of_writing(path):
-        if path.is_dir():
-            raise InputError(f"{path}: is a folder; name a file")
+        _check_no_folder(path)
         if path.exists() and not path.is_file():
             _write(lines, path, path.suffix)
             return

@@ -110,6 +110,12 @@ def reader_of(name: str) -> Reader:
     return FORMATS[name]
 
 
+def path_and_format(given: str) -> tuple[str, str | None]:
+    """Of ``path?format=NAME`` both; of a path alone None for the format."""
+    path, _, format = given.partition("?format=")
+    return path, format or None
+
+
 def read_file(path: str | Path, format: str | None = None, *, prefix: str = "") -> Parsed:
     """Read one file in a named format, or in the one that its extension tells.
 

@@ -12,6 +12,7 @@ from decoupled_ner.checksums import sha256_of
 from decoupled_ner.data.catalog import DATASETS, load_dataset
 from decoupled_ner.data.distant.texts import text_files
 from decoupled_ner.data.files import decode_text, read_bytes
+from decoupled_ner.data.formats import path_and_format
 from decoupled_ner.gazetteer.sources import load_sources, locate
 
 _DATASET_OPTION = "--data.exclude_mentions_of"
@@ -147,7 +148,7 @@ def _named(value: Any) -> dict[str, Path]:
         return {name: path for item in value for name, path in _named(item).items()}
     if not isinstance(value, str) or value in DATASETS:  # such a name may be a folder's too
         return {}
-    path = Path(value.partition("?format=")[0])
+    path = Path(path_and_format(value)[0])
     try:
         return {value: path} if value and path.exists() else {}
     except (OSError, ValueError):  # too long for a path

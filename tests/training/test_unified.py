@@ -304,7 +304,7 @@ def test_a_run_that_stops_in_an_epoch_goes_on_in_it(
             trainer.should_stop = trainer.global_step == 3
 
     def fit(folder: Path, stop: bool, start: Path | None = None) -> dict[str, torch.Tensor]:
-        model, data = modules(two_sentences, tmp_path, tiny_encoder)
+        model, data = modules(two_sentences, tmp_path, tiny_encoder, class_weights="balanced")
         data.batch_size = 2
         point = ResumePoint(str(folder))
         callbacks = [*([Stop()] if stop else []), point]

@@ -100,9 +100,9 @@ def write_corpora(
                     counts[kind] = Counter(frequent)
     for kind, total in counts.items():
         kept = [
-            item
-            for item in total.items()
-            if item[1] >= settings.min_count and len(item[0].encode()) <= MAX_WORD_BYTES
+            (token, count)
+            for token, count in total.items()
+            if count >= settings.min_count and len(token.encode()) <= MAX_WORD_BYTES
         ]
         kept = sorted(kept, key=lambda item: (-item[1], item[0]))[: settings.max_vocabulary]
         write_lines((f"{token}\t{count}" for token, count in kept), folder / f"{kind}.tsv")
