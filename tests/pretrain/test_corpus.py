@@ -21,10 +21,11 @@ from decoupled_ner.data.corpus import (
     prepare_vocabulary,
 )
 from decoupled_ner.data.corpus.blocks import uniforms
-from decoupled_ner.data.corpus.build import Tokenise, word_begins
+from decoupled_ner.data.corpus.build import Tokenise, TokenisedBlock, word_begins
 from decoupled_ner.data.corpus.once import made_once
-from decoupled_ner.data.corpus.store import TRAIN, Packing
+from decoupled_ner.data.corpus.store import HELD_OUT, MANIFEST, TRAIN, Packing
 from decoupled_ner.data.corpus.vocabulary import gb2312_characters, given_vocabulary
+from decoupled_ner.data.distant.texts import Block
 from decoupled_ner.data.mentions import is_held_out
 from decoupled_ner.locations import runs_folder
 from decoupled_ner.models.encoder import load_tokenizer, resolve_encoder
@@ -192,29 +193,46 @@ def test_a_corpus_is_made_once_for_its_text_tokenizer_and_segmenter(text: Path):
     assert len(set(made)) == 4
 
 
-def test_an_interrupted_build_leaves_nothing_half_written(
-    text: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("torn", [False, True])
+def test_an_interrupted_build_goes_on_with_the_next_block(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, torn: bool
 ):
-    def interrupted(*_: object) -> None:
-        [half] = (runs_folder() / "corpora").glob(".*.new")
-        assert (half / TRAIN).is_file()
-        raise KeyboardInterrupt
+    monkeypatch.setattr("decoupled_ner.data.corpus.build._BLOCK_BYTES", 2048)
+    files = [write_text(tmp_path / name, 60, seed) for seed, name in enumerate(_folders(tmp_path))]
+    tokenise, read = Tokenise.__call__, list[Block]()
 
+    def counted(self: Tokenise, block: Block) -> TokenisedBlock:
+        read.append(block)
+        return tokenise(self, block)
+
+    monkeypatch.setattr(Tokenise, "__call__", counted)
+    monkeypatch.setenv("DECOUPLED_NER_RUNS", str(tmp_path / "unbroken"))
+    expected, blocks = prepare_corpus(files, ZH_SMALL, 1), len(read)
+
+    def interrupted(self: Tokenise, block: Block) -> TokenisedBlock:
+        if len(read) == blocks - 2:  # in the second file
+            raise KeyboardInterrupt
+        return counted(self, block)
+
+    read.clear()
+    monkeypatch.setenv("DECOUPLED_NER_RUNS", str(tmp_path / "broken"))
     with monkeypatch.context() as patch:
-        patch.setattr("decoupled_ner.data.corpus.build.Tokenise.__call__", interrupted)
+        patch.setattr(Tokenise, "__call__", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            prepare_corpus([text], ZH_SMALL)
-    assert not [path for path in (runs_folder() / "corpora").iterdir() if path.is_dir()]
-    # Nor is what a killed process could not remove ever taken for a corpus.
-    whole = prepare_corpus([text], ZH_SMALL).train
-    expected = whole.path.read_bytes()
-    folder = whole.path.parent
-    half = folder.with_name(f".{folder.name}.new")
-    folder.rename(half)
-    (half / "leftover").touch()
-    again = prepare_corpus([text], ZH_SMALL).train.path
-    assert again == whole.path and again.read_bytes() == expected
-    assert not half.exists() and not (folder / "leftover").exists()
+            prepare_corpus(files, ZH_SMALL, 1)
+    [half] = [path for path in (runs_folder() / "corpora").iterdir() if path.is_dir()]
+    assert half.name.startswith(".")
+    if torn:  # killed between the two streams
+        with (half / TRAIN).open("ab") as file:
+            file.write(b"torn")
+    corpus = prepare_corpus(files, ZH_SMALL, 1)
+    assert len(read) == blocks > 3
+    for one, other in ((expected.train, corpus.train), (expected.held_out, corpus.held_out)):
+        assert one.path.read_bytes() == other.path.read_bytes()
+    assert corpus.manifest == expected.manifest
+    folder = corpus.train.path.parent
+    assert {path.name for path in folder.iterdir()} == {TRAIN, HELD_OUT, MANIFEST}
+    assert not half.exists()
 
 
 def test_a_damaged_corpus_is_refused(text: Path, corpus: TokenCorpus):

@@ -6,10 +6,11 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from importlib.metadata import version
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,11 +32,13 @@ from decoupled_ner.data.corpus.store import (
 )
 from decoupled_ner.data.distant.engines import run
 from decoupled_ner.data.distant.texts import Block, TextFile, paragraphs, read_blocks, text_files
+from decoupled_ner.data.files import write_lines
 from decoupled_ner.data.mentions import is_held_out
 from decoupled_ner.models.encoder import load_tokenizer, plain_tokenizer
 from decoupled_ner.types import InputError
 
 _VERSION = 2
+_NOTE = "written.json"
 _BLOCK_BYTES = 1 << 20
 _TEXTS_TOGETHER = 256
 #: Letters and digits that are no ideographs, two and more.
@@ -77,7 +80,7 @@ def prepare_corpus(
     progress: Progress | None = None,
 ) -> TokenCorpus:
     """Tokenise text files into ``runs/corpora/KEY``, or find there what was made of the same texts
-    with the same tokenizer and segmenter.
+    with the same tokenizer and segmenter. What was interrupted goes on with the next block of text.
 
     With several processes a script needs the usual ``if __name__ == "__main__":``.
 
@@ -112,7 +115,7 @@ def prepare_corpus(
         manifest = json.dumps({**described, **counts}, ensure_ascii=False, indent=2)
         (folder / MANIFEST).write_text(manifest + "\n", encoding="utf-8")
 
-    return TokenCorpus.load(made_once("corpora", inputs, make))
+    return TokenCorpus.load(made_once("corpora", inputs, make, goes_on=True))
 
 
 def _cores() -> int:
@@ -131,32 +134,67 @@ class TokenisedBlock(NamedTuple):
 
 def _write(
     folder: Path,
-    files: Iterable[TextFile],
+    files: Sequence[TextFile],
     work: Tokenise,
     processes: int,
     total: int,
     progress: Progress | None,
 ) -> dict[str, int]:
-    """Write the two streams and return the counts."""
-    texts, tokens = [0, 0], [0, 0]
-    with (folder / TRAIN).open("wb") as train, (folder / HELD_OUT).open("wb") as held_out:
-        for block in run(files, _blocks, work, processes=processes):
-            for part, file in enumerate((train, held_out)):
-                file.write(block.packed[part].tobytes())
-                texts[part] += block.texts[part]
-                tokens[part] += len(block.packed[part])
+    """Write the two streams and return the counts. How far they are is noted behind each block,
+    and what an interrupted process wrote behind the last of these is cut off."""
+    note = folder / _NOTE
+    done = Written(**json.loads(note.read_text(encoding="utf-8"))) if note.exists() else Written()
+    expand = partial(_blocks, done=done.blocks)
+    with (folder / TRAIN).open("ab") as train, (folder / HELD_OUT).open("ab") as held_out:
+        train.truncate(done.train_bytes)
+        held_out.truncate(done.held_out_bytes)
+        for block in run([files], expand, work, processes=processes):
+            for part, file in zip(block.packed, (train, held_out), strict=True):
+                file.write(part.tobytes())
+                file.flush()
+                os.fsync(file.fileno())  # the note must never be ahead of it
+            done = done.with_block(block)
+            write_lines([json.dumps(asdict(done))], note)
             if progress:
                 progress(block.position, total, "preparing the text")
+    note.unlink(missing_ok=True)
     return {
-        "train_texts": texts[0],
-        "held_out_texts": texts[1],
-        "train_tokens": tokens[0],
-        "held_out_tokens": tokens[1],
+        "train_texts": done.train_texts,
+        "held_out_texts": done.held_out_texts,
+        "train_tokens": done.train_tokens,
+        "held_out_tokens": done.held_out_tokens,
     }
 
 
-def _blocks(file: TextFile) -> Iterable[Block]:
-    return read_blocks(file, _BLOCK_BYTES)
+@dataclass(frozen=True)
+class Written:
+    """How far a build is."""
+
+    blocks: int = 0
+    train_texts: int = 0
+    held_out_texts: int = 0
+    train_tokens: int = 0
+    held_out_tokens: int = 0
+    train_bytes: int = 0
+    held_out_bytes: int = 0
+
+    def with_block(self, block: TokenisedBlock) -> Written:
+        """One block further."""
+        (train, held_out), texts = block.packed, block.texts
+        return Written(
+            self.blocks + 1,
+            self.train_texts + texts[0],
+            self.held_out_texts + texts[1],
+            self.train_tokens + len(train),
+            self.held_out_tokens + len(held_out),
+            self.train_bytes + train.nbytes,
+            self.held_out_bytes + held_out.nbytes,
+        )
+
+
+def _blocks(files: Iterable[TextFile], done: int) -> Iterator[Block]:
+    """All files' blocks but the first ``done``."""
+    return islice((b for file in files for b in read_blocks(file, _BLOCK_BYTES)), done, None)
 
 
 @dataclass(frozen=True)

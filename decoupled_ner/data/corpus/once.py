@@ -16,14 +16,18 @@ from decoupled_ner.locations import locked, runs_folder
 Progress = Callable[[int, int, str], None]
 
 
-def made_once(kind: str, inputs: dict[str, Any], make: Callable[[Path], None]) -> Path:
+def made_once(
+    kind: str, inputs: dict[str, Any], make: Callable[[Path], None], *, goes_on: bool = False
+) -> Path:
     """The folder ``runs/KIND/KEY`` that ``make`` fills.
 
-    It is filled under another name and renamed when complete; what a killed process left behind is
-    thrown away. Of several processes one makes it and the others wait.
+    It is filled under another name and renamed when complete. Of several processes one makes it and
+    the others wait.
 
     Args:
         inputs: all that the content depends on, as JSON; KEY is made of it.
+        goes_on: ``make`` gets what an interrupted or killed process left behind, to go on there;
+            else, and after an error, that is thrown away.
 
     Raises:
         InputError: it can't be written.
@@ -34,12 +38,18 @@ def made_once(kind: str, inputs: dict[str, Any], make: Callable[[Path], None]) -
     with locked(folder, folder.with_name(f".{key}.lock")):
         if not folder.is_dir():
             fresh = folder.with_name(f".{key}.new")
-            shutil.rmtree(fresh, ignore_errors=True)
+            kept = False
+            if not goes_on:
+                shutil.rmtree(fresh, ignore_errors=True)
             try:
                 with told_of_writing(folder):
-                    fresh.mkdir()
+                    fresh.mkdir(exist_ok=True)
                     make(fresh)
                     fresh.rename(folder)
+            except KeyboardInterrupt:
+                kept = goes_on
+                raise
             finally:
-                shutil.rmtree(fresh, ignore_errors=True)
+                if not kept:
+                    shutil.rmtree(fresh, ignore_errors=True)
     return folder
