@@ -37,7 +37,8 @@ GazetteerOption = Annotated[
 
 def predict(
     inputs: Annotated[
-        list[Path] | None, typer.Argument(help="Text files, a sentence a line; '-' for stdin.")
+        list[Path] | None,
+        typer.Argument(help="Text files (.xz and .gz too), a sentence a line; '-' for stdin."),
     ] = None,
     model: Annotated[
         str | None,

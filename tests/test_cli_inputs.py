@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import lzma
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,6 +18,7 @@ from terminal import put_terminal
 
 from decoupled_ner import DecoupledNER
 from decoupled_ner.candidates import NGrams
+from decoupled_ner.data.files import PACKED
 from decoupled_ner.data.jsonl import write_jsonl
 from decoupled_ner.locations import recipe_folder
 from decoupled_ner.models.decoupled import DecoupledConfig, DecoupledModel
@@ -73,6 +77,24 @@ def test_a_folder_or_an_unreadable_file_is_one_line(
         assert out == "" and err.startswith("error: ") and err.count("\n") == 1
         assert message in err
         assert not output.exists() and len(list(tmp_path.iterdir())) == 3
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, lzma.compress])
+def test_packed_text_is_read_as_it_is(
+    pack: Callable[[bytes], bytes], model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    content = "\ufeff他去了北京\r\n上海".encode()
+    plain, packed = tmp_path / "a.txt", tmp_path / f"b.txt{PACKED[pack is gzip.compress]}"
+    plain.write_bytes(content)
+    packed.write_bytes(pack(content))
+    assert status("predict", str(plain), "--model", model) == 0
+    expected = capsys.readouterr().out
+    assert status("predict", str(packed), "--model", model) == 0
+    assert capsys.readouterr().out == expected and expected.count("\n") == 2
+    packed.write_bytes(pack(content)[:-9])
+    assert status("predict", str(packed), "--model", model) == 2
+    err = capsys.readouterr().err.splitlines()[-1]
+    assert err.startswith(f"error: {packed}: damaged {packed.suffix} file")
 
 
 def test_a_pipe_is_read(model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]):

@@ -6,7 +6,7 @@ import gzip
 import lzma
 import os
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +14,8 @@ from typing import BinaryIO, cast
 
 from decoupled_ner.types import InputError, Sentence
 
-_PACKED: Mapping[str, Callable[[bytes], bytes]] = {".xz": lzma.decompress, ".gz": gzip.decompress}
+#: Endings of the files that are unpacked.
+PACKED = (".xz", ".gz")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,20 +32,38 @@ class Parsed:
     noted: Mapping[str, int] = field(default_factory=dict)
 
 
+@contextmanager
+def opened(path: Path) -> Iterator[tuple[BinaryIO, BinaryIO]]:
+    """A file's bytes as they lie on disk, and unpacked when its name ends in .xz or .gz.
+
+    Raises:
+        InputError: the file is missing, unreadable or damaged.
+    """
+    try:
+        with path.open("rb") as raw:
+            yield raw, _unpacked(raw, path.suffix)
+    except OSError as error:  # gzip.BadGzipFile too
+        raise InputError(f"{path}: can't be read ({error.strerror or error})") from error
+    except (EOFError, lzma.LZMAError, zlib.error) as error:
+        raise InputError(f"{path}: damaged {path.suffix} file ({error})") from error
+
+
+def _unpacked(raw: BinaryIO, suffix: str) -> BinaryIO:
+    if suffix == ".xz":
+        return cast(BinaryIO, lzma.LZMAFile(raw))
+    if suffix == ".gz":
+        return cast(BinaryIO, gzip.GzipFile(fileobj=raw))
+    return raw
+
+
 def read_bytes(path: Path) -> bytes:
     """A file's content, unpacked when its name ends in .xz or .gz.
 
     Raises:
         InputError: the file is missing, unreadable or damaged.
     """
-    try:
-        content = path.read_bytes()
-        unpack = _PACKED.get(path.suffix)
-        return unpack(content) if unpack else content
-    except OSError as error:  # gzip.BadGzipFile too
-        raise InputError(f"{path}: can't be read ({error.strerror or error})") from error
-    except (EOFError, lzma.LZMAError, zlib.error) as error:
-        raise InputError(f"{path}: damaged {path.suffix} file ({error})") from error
+    with opened(path) as (_, file):
+        return file.read()
 
 
 def decode_text(content: bytes, path: Path | str) -> str:

@@ -9,12 +9,11 @@ from pathlib import Path
 import pooch
 from rich.console import Console
 
+from decoupled_ner.data.files import PACKED
 from decoupled_ner.types import InputError
 
 #: The folder with the user's data: sets lie in ``ner/NAME/`` or ``NAME/`` below it.
 DATA_VARIABLE = "DECOUPLED_NER_DATA"
-
-_PACKED = ("", ".xz", ".gz")
 
 
 def data_folders(name: str) -> list[Path]:
@@ -38,7 +37,7 @@ def cache_folder(name: str) -> Path:
 
 def find_file(folder: Path, name: str) -> Path | None:
     """``name`` in ``folder``, packed or not."""
-    paths = (folder / f"{name}{packed}" for packed in _PACKED)
+    paths = (folder / f"{name}{packed}" for packed in ("", *PACKED))
     return next((path for path in paths if path.is_file()), None)
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import stat
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
 from pathlib import Path
+from typing import BinaryIO
 
+from decoupled_ner.data.files import PACKED, opened
 from decoupled_ner.types import InputError
 
 #: In place of a file's path.
@@ -34,26 +35,34 @@ def check_inputs(paths: Sequence[Path]) -> None:
 
 
 def read_lines(path: Path) -> Iterator[str]:
-    """The lines of a UTF-8 file, or of standard input, without their ends and a byte order mark.
+    """The lines of a UTF-8 file (plain, .xz or .gz), or of standard input, without their ends and a
+    byte order mark.
 
     Raises:
-        InputError: it can't be read, or is not UTF-8; names the line.
+        InputError: it can't be read, is damaged, or is not UTF-8; names the line.
     """
-    name = "standard input" if path == STANDARD_INPUT else str(path)
-    try:
-        with nullcontext(sys.stdin.buffer) if path == STANDARD_INPUT else path.open("rb") as file:
-            for number, line in enumerate(file, start=1):
-                text = line.decode("utf-8").rstrip("\r\n")
-                yield text.removeprefix("\ufeff") if number == 1 else text
-    except UnicodeDecodeError as error:
-        raise InputError(f"{name}:{number}: not UTF-8; convert the file first") from error
-    except OSError as error:
-        raise InputError(f"{name}: can't be read ({error.strerror or error})") from error
+    if path == STANDARD_INPUT:
+        try:
+            yield from _decoded(sys.stdin.buffer, "standard input")
+        except OSError as error:
+            raise InputError(f"standard input: can't be read ({error.strerror})") from error
+    else:
+        with opened(path) as (_, file):
+            yield from _decoded(file, str(path))
+
+
+def _decoded(file: BinaryIO, name: str) -> Iterator[str]:
+    for number, line in enumerate(file, start=1):
+        try:
+            text = line.decode("utf-8").rstrip("\r\n")
+        except UnicodeDecodeError as error:
+            raise InputError(f"{name}:{number}: not UTF-8; convert the file first") from error
+        yield text.removeprefix("\ufeff") if number == 1 else text
 
 
 def count_lines(paths: Sequence[Path]) -> int | None:
     """How many lines `read_lines` will give of all; None where only reading tells."""
-    if not all(path != STANDARD_INPUT and path.is_file() for path in paths):
+    if any(not path.is_file() or path.suffix in PACKED for path in paths):
         return None
     try:
         return sum(_lines_in(path) for path in paths)

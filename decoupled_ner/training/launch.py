@@ -204,6 +204,10 @@ def train(
             cli = cli_class(model_class, data_class, folder, given, run.resume)
         except MisconfigurationException as error:  # no such device here, say
             raise InputError(" ".join(str(error).split())) from error
+        except ValueError as error:
+            if "`val_check_interval`" not in str(error):  # more batches than an epoch has
+                raise
+            raise InputError(str(error).strip()) from error
         if not cli.trainer.is_global_zero:
             return None
         if cli.selects_on_dev and cli.best.best_model_path:  # none where the run ended before dev

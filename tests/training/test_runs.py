@@ -132,6 +132,14 @@ def test_where_nothing_can_be_written_is_one_line(tiny_run: Run):
     assert "error: " in output and "can't be written" in output and "Traceback" not in output
 
 
+def test_validating_less_often_than_an_epoch_lasts_is_one_line(tiny_run: Run):
+    process = tiny_run.start("runs", "--trainer.val_check_interval=10000")
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 2
+    assert output.splitlines()[-1].startswith("error: `val_check_interval` (10000) must be")
+    assert "Traceback" not in output
+
+
 def test_data_without_a_test_split_is_scored_on_dev(tiny_run: Run):
     (tiny_run.folder / "data" / "test.jsonl").unlink(missing_ok=True)
     folder = tiny_run.run("runs", "--trainer.max_epochs=1", "--data.fit_on=train")

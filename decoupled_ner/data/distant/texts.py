@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import gzip
 import json
-import lzma
-import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any
 
+from decoupled_ner.data.files import PACKED, opened
 from decoupled_ner.types import InputError, well_formed
 
 #: ``(line from 1, offset, text)``: a text, and where its first character stands in its line (of
 #: JSON lines: in the line's text).
 Paragraph = tuple[int, int, str]
 
-_PACKED = (".xz", ".gz")
 _BYTE_ORDER_MARK = "\ufeff".encode()
 _SENTENCE_ENDS = tuple(mark.encode() for mark in "。！？")
 _LONGEST_JSON_LINE = 256 << 20
@@ -38,7 +35,7 @@ class TextFile:
 
     @property
     def is_jsonl(self) -> bool:
-        suffixes = [suffix for suffix in self.path.suffixes if suffix not in _PACKED]
+        suffixes = [suffix for suffix in self.path.suffixes if suffix not in PACKED]
         return bool(suffixes) and suffixes[-1] in (".jsonl", ".ndjson", ".json")
 
 
@@ -119,26 +116,12 @@ def read_blocks(file: TextFile, size: int) -> Iterator[Block]:
 
 def _pieces(file: TextFile, size: int) -> Iterator[tuple[bytes, int]]:
     """Unpacked bytes with the position behind them on disk; the last piece is empty."""
-    try:
-        with file.path.open("rb") as raw:
-            unpacked = _unpacked(raw, file.path.suffix)
-            first = unpacked.read(size)
-            yield first.removeprefix(_BYTE_ORDER_MARK), raw.tell()
-            while first and (data := unpacked.read(size)):
-                yield data, raw.tell()
-            yield b"", raw.tell()
-    except OSError as error:  # gzip.BadGzipFile too
-        raise InputError(f"{file.path}: can't be read ({error.strerror or error})") from error
-    except (EOFError, lzma.LZMAError, zlib.error) as error:
-        raise InputError(f"{file.path}: damaged {file.path.suffix} file ({error})") from error
-
-
-def _unpacked(raw: BinaryIO, suffix: str) -> BinaryIO:
-    if suffix == ".xz":
-        return cast(BinaryIO, lzma.LZMAFile(raw))
-    if suffix == ".gz":
-        return cast(BinaryIO, gzip.GzipFile(fileobj=raw))
-    return raw
+    with opened(file.path) as (raw, unpacked):
+        first = unpacked.read(size)
+        yield first.removeprefix(_BYTE_ORDER_MARK), raw.tell()
+        while first and (data := unpacked.read(size)):
+            yield data, raw.tell()
+        yield b"", raw.tell()
 
 
 def _cut(data: bytes, is_jsonl: bool) -> int:
