@@ -62,7 +62,8 @@ def _decoded(file: BinaryIO, name: str) -> Iterator[str]:
 
 def count_lines(paths: Sequence[Path]) -> int | None:
     """How many lines `read_lines` will give of all; None where only reading tells."""
-    if any(not path.is_file() or path.suffix in PACKED for path in paths):
+    countable = (p != STANDARD_INPUT and p.is_file() and p.suffix not in PACKED for p in paths)
+    if not all(countable):
         return None
     try:
         return sum(_lines_in(path) for path in paths)

@@ -165,6 +165,24 @@ def test_a_full_disk_is_one_line():
     assert not [path for path in (runs_folder() / "corpora").iterdir() if path.is_dir()]
 
 
+def test_what_does_not_go_on_leaves_nothing_half_made():
+    def interrupted(folder: Path) -> None:
+        (folder / "half").touch()
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        made_once("vocabularies", {}, interrupted)
+    assert not [path for path in (runs_folder() / "vocabularies").iterdir() if path.is_dir()]
+    # Nor is what a killed process could not remove ever taken for a whole.
+    whole = made_once("vocabularies", {}, lambda folder: (folder / "whole").touch())
+    half = whole.with_name(f".{whole.name}.new")
+    whole.rename(half)
+    (half / "leftover").touch()
+    again = made_once("vocabularies", {}, lambda folder: (folder / "whole").touch())
+    assert again == whole and [path.name for path in whole.iterdir()] == ["whole"]
+    assert not half.exists()
+
+
 def test_texts_of_all_forms_are_read(tmp_path: Path):
     raw = "\ufeff今天\r\n\n \n含[MASK]和[SEP]的行\n\u200b\n"
     (tmp_path / "odd.txt").write_bytes(raw.encode())
@@ -193,9 +211,10 @@ def test_a_corpus_is_made_once_for_its_text_tokenizer_and_segmenter(text: Path):
     assert len(set(made)) == 4
 
 
+@pytest.mark.parametrize("error", [KeyboardInterrupt, InputError])
 @pytest.mark.parametrize("torn", [False, True])
 def test_an_interrupted_build_goes_on_with_the_next_block(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, torn: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, torn: bool, error: type[BaseException]
 ):
     monkeypatch.setattr("decoupled_ner.data.corpus.build._BLOCK_BYTES", 2048)
     files = [write_text(tmp_path / name, 60, seed) for seed, name in enumerate(_folders(tmp_path))]
@@ -211,14 +230,14 @@ def test_an_interrupted_build_goes_on_with_the_next_block(
 
     def interrupted(self: Tokenise, block: Block) -> TokenisedBlock:
         if len(read) == blocks - 2:  # in the second file
-            raise KeyboardInterrupt
+            raise error
         return counted(self, block)
 
     read.clear()
     monkeypatch.setenv("DECOUPLED_NER_RUNS", str(tmp_path / "broken"))
     with monkeypatch.context() as patch:
         patch.setattr(Tokenise, "__call__", interrupted)
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(error):
             prepare_corpus(files, ZH_SMALL, 1)
     [half] = [path for path in (runs_folder() / "corpora").iterdir() if path.is_dir()]
     assert half.name.startswith(".")

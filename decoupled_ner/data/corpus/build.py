@@ -39,6 +39,7 @@ from decoupled_ner.types import InputError
 
 _VERSION = 2
 _NOTE = "written.json"
+_DONE = ("blocks", "train_texts", "held_out_texts", "train_tokens", "held_out_tokens")
 _BLOCK_BYTES = 1 << 20
 _TEXTS_TOGETHER = 256
 #: Letters and digits that are no ideographs, two and more.
@@ -109,9 +110,10 @@ def prepare_corpus(
     inputs = {**described, "texts": list(checksums.values())}
     total = sum(file.path.stat().st_size for file in files)
     workers = min(processes or _cores(), -(-total // _BLOCK_BYTES) or 1)
+    token_bytes = np.dtype(Packing.of(len(tokenizer)).dtype).itemsize
 
     def make(folder: Path) -> None:
-        counts = _write(folder, files, Tokenise(settings), workers, total, progress)
+        counts = _write(folder, files, Tokenise(settings), token_bytes, workers, total, progress)
         manifest = json.dumps({**described, **counts}, ensure_ascii=False, indent=2)
         (folder / MANIFEST).write_text(manifest + "\n", encoding="utf-8")
 
@@ -136,6 +138,7 @@ def _write(
     folder: Path,
     files: Sequence[TextFile],
     work: Tokenise,
+    token_bytes: int,
     processes: int,
     total: int,
     progress: Progress | None,
@@ -143,53 +146,28 @@ def _write(
     """Write the two streams and return the counts. How far they are is noted behind each block,
     and what an interrupted process wrote behind the last of these is cut off."""
     note = folder / _NOTE
-    done = Written(**json.loads(note.read_text(encoding="utf-8"))) if note.exists() else Written()
-    expand = partial(_blocks, done=done.blocks)
+    done: dict[str, int] = dict.fromkeys(_DONE, 0)
+    if note.exists():
+        done = json.loads(note.read_text(encoding="utf-8"))
+    expand = partial(_blocks, done=done["blocks"])
     with (folder / TRAIN).open("ab") as train, (folder / HELD_OUT).open("ab") as held_out:
-        train.truncate(done.train_bytes)
-        held_out.truncate(done.held_out_bytes)
+        streams = {"train": train, "held_out": held_out}
+        for name, file in streams.items():
+            file.truncate(done[f"{name}_tokens"] * token_bytes)
         for block in run([files], expand, work, processes=processes):
-            for part, file in zip(block.packed, (train, held_out), strict=True):
-                file.write(part.tobytes())
+            parts = zip(streams.items(), block.packed, block.texts, strict=True)
+            for (name, file), packed, texts in parts:
+                file.write(packed.tobytes())
                 file.flush()
                 os.fsync(file.fileno())  # the note must never be ahead of it
-            done = done.with_block(block)
-            write_lines([json.dumps(asdict(done))], note)
+                done[f"{name}_texts"] += texts
+                done[f"{name}_tokens"] += len(packed)
+            done["blocks"] += 1
+            write_lines([json.dumps(done)], note)
             if progress:
                 progress(block.position, total, "preparing the text")
     note.unlink(missing_ok=True)
-    return {
-        "train_texts": done.train_texts,
-        "held_out_texts": done.held_out_texts,
-        "train_tokens": done.train_tokens,
-        "held_out_tokens": done.held_out_tokens,
-    }
-
-
-@dataclass(frozen=True)
-class Written:
-    """How far a build is."""
-
-    blocks: int = 0
-    train_texts: int = 0
-    held_out_texts: int = 0
-    train_tokens: int = 0
-    held_out_tokens: int = 0
-    train_bytes: int = 0
-    held_out_bytes: int = 0
-
-    def with_block(self, block: TokenisedBlock) -> Written:
-        """One block further."""
-        (train, held_out), texts = block.packed, block.texts
-        return Written(
-            self.blocks + 1,
-            self.train_texts + texts[0],
-            self.held_out_texts + texts[1],
-            self.train_tokens + len(train),
-            self.held_out_tokens + len(held_out),
-            self.train_bytes + train.nbytes,
-            self.held_out_bytes + held_out.nbytes,
-        )
+    return {name: count for name, count in done.items() if name != "blocks"}
 
 
 def _blocks(files: Iterable[TextFile], done: int) -> Iterator[Block]:

@@ -26,8 +26,8 @@ def made_once(
 
     Args:
         inputs: all that the content depends on, as JSON; KEY is made of it.
-        goes_on: ``make`` gets what an interrupted or killed process left behind, to go on there;
-            else, and after an error, that is thrown away.
+        goes_on: ``make`` gets what a process left behind that was interrupted, was killed or
+            failed, to go on there; else that is thrown away.
 
     Raises:
         InputError: it can't be written.
@@ -38,7 +38,6 @@ def made_once(
     with locked(folder, folder.with_name(f".{key}.lock")):
         if not folder.is_dir():
             fresh = folder.with_name(f".{key}.new")
-            kept = False
             if not goes_on:
                 shutil.rmtree(fresh, ignore_errors=True)
             try:
@@ -46,10 +45,7 @@ def made_once(
                     fresh.mkdir(exist_ok=True)
                     make(fresh)
                     fresh.rename(folder)
-            except KeyboardInterrupt:
-                kept = goes_on
-                raise
             finally:
-                if not kept:
+                if not goes_on:
                     shutil.rmtree(fresh, ignore_errors=True)
     return folder
