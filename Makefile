@@ -65,8 +65,8 @@ distant: setup ## label raw text: TEXT=news.txt GAZETTEER=runs/gazetteer DISTANT
 pretrain-encoder: setup ## an encoder from raw text: TEXT='a.txt b.txt.xz' RECIPE=small, or one that goes on: START=zh-small RECIPE=adapt
 	$(BIN)/decoupled-ner pretrain encoder $(RECIPE) $(foreach file,$(TEXT),--text $(file)) $(if $(START),--encoder $(START)) --seed $(SEED) $(ARGS)
 
-pretrain-mention: setup ## stage 1, from dictionaries: GAZETTEER=folder, by default gazetteers/seed
-	$(BIN)/decoupled-ner pretrain mention --encoder $(ENCODER) $(if $(GAZETTEER),--gazetteer $(GAZETTEER)) $(if $(INIT),--init $(INIT)) --seed $(SEED) $(ARGS)
+pretrain-mention: setup ## stage 1, from dictionaries: GAZETTEER=folder, by default gazetteers/seed; DATASET=weibo: its mentions are never O
+	$(BIN)/decoupled-ner pretrain mention --encoder $(ENCODER) $(if $(GAZETTEER),--gazetteer $(GAZETTEER)) $(if $(INIT),--init $(INIT)) --seed $(SEED) $(if $(filter command environment,$(origin DATASET)),--data.exclude_mentions_of $(DATASET)) $(ARGS)
 
 pretrain-context: setup ## stage 1, from distantly supervised text: DISTANT=runs/distant
 	$(BIN)/decoupled-ner pretrain context --distant $(DISTANT) --encoder $(ENCODER) $(if $(INIT),--init $(INIT)) --seed $(SEED) $(ARGS)

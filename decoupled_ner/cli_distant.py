@@ -6,11 +6,23 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from decoupled_ner.cli_gazetteer import AsJson, renamed, show
 from decoupled_ner.types import InputError
 
+
+class _LabelByDefault(TyperGroup):
+    """``distant --text …`` is ``distant label --text …``."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if args and args[0].startswith("-") and args[0] not in self.get_help_option_names(ctx):
+            args = ["label", *args]
+        return super().parse_args(ctx, args)
+
+
 distant_app = typer.Typer(
+    cls=_LabelByDefault,
     help="Label raw text with a gazetteer: noisy sentences for the Context stage.",
     no_args_is_help=True,
 )

@@ -19,7 +19,7 @@ _SCEL_SYLLABLES = 0x1540  # u16 count, u16 0, then (u16 number, u16 bytes, UTF-1
 _SCEL_BLACKLIST = "DELTBL".encode("utf-16-le")  # then come words to delete, not words
 
 _BAIDU_MAGIC = b"biptbdsw"
-_BAIDU_SECTIONS = 0x40  # three times (u32 start, u32 bytes, u32 0, u32 bytes again)
+_BAIDU_SECTIONS = 0x40  # three times (u32 start, u32 bytes, u32 0, u32 bytes again), in order
 _BAIDU_WORDS = 0x350
 _BAIDU_INITIALS = 24  # syllable codes are (initial, final); a first byte above is a letter
 
@@ -116,12 +116,16 @@ def read_bdict(path: Path) -> Iterator[str]:
     if not data.startswith(_BAIDU_MAGIC):
         raise InputError(f"{path}: byte 0x0: not a Baidu dictionary; check the format")
     table = _Bytes(path, data, _BAIDU_SECTIONS)
-    sections = [(table.u32(), table.u32(), table.take(8))[:2] for _ in range(3)]
-    if not any(size for _, size in sections):
-        sections = [(_BAIDU_WORDS, max(0, len(data) - _BAIDU_WORDS))]
-    for start, size in sections:
+    sections = [(table.at, table.u32(), table.u32(), table.take(8))[:3] for _ in range(3)]
+    if not any(size for _, _, size in sections):
+        sections = [(_BAIDU_SECTIONS, _BAIDU_WORDS, max(0, len(data) - _BAIDU_WORDS))]
+    end = 0
+    for row, start, size in sections:
         if size:
-            cursor = _Bytes(path, data, start, start + size)
+            if start < end:
+                raise table.error(f"a section at {start:#x}, inside the one before", row)
+            end = start + size
+            cursor = _Bytes(path, data, start, end)
             while not cursor.done():
                 yield _baidu_word(cursor)
 

@@ -109,7 +109,10 @@ def locate(source: Source, folder: Path) -> Path:
     if not path.is_file():
         raise InputError(f"source {source.name!r}: {path} does not exist")
     if source.sha256 and sha256_of(path) != source.sha256:
-        raise InputError(f"source {source.name!r}: {path} has another sha256 than its source says")
+        raise InputError(
+            f"source {source.name!r}: {path} has another sha256 than the sources file says: "
+            "get that version, or change its 'sha256'"
+        )
     return path
 
 

@@ -45,6 +45,8 @@ class Step:
         folder: where it writes.
         result: the file that it writes last.
         record: what was done, where the chain keeps it.
+        leaves: further files in its folder that other steps and users read; the shards of
+            ``distant`` are those that its manifest names.
         how: further arguments, which change nothing of what is made.
     """
 
@@ -54,6 +56,7 @@ class Step:
     folder: Path
     result: Path
     record: Path
+    leaves: tuple[str, ...] = ()
     how: tuple[str, ...] = ()
 
     @property
@@ -61,6 +64,12 @@ class Step:
         """SHA-256 of the arguments and the inputs."""
         content = json.dumps([self.arguments, sorted(self.inputs.items())])
         return hashlib.sha256(content.encode()).hexdigest()
+
+    def is_whole(self) -> bool:
+        """Whether all is there still that it made, by its result, for others."""
+        shards = json.loads(self.result.read_text(encoding="utf-8")).get("shards", [])
+        names = [*self.leaves, *(shard["name"] for shard in shards)]
+        return all((self.folder / name).is_file() for name in names)
 
 
 @dataclass(frozen=True)
@@ -81,7 +90,8 @@ class Chain:
             return "changed", ", ".join(names) or "settings"
         if record["result"] is None:
             return "unfinished", ""
-        if not step.result.is_file() or sha256_of(step.result) != record["result"]:
+        same = step.result.is_file() and sha256_of(step.result) == record["result"]
+        if not same or not step.is_whole():
             return "changed", "its output"
         return "up to date", ""
 

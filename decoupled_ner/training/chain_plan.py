@@ -26,7 +26,7 @@ from decoupled_ner.training.chain_inputs import (
 )
 from decoupled_ner.training.launch import Run, unify_folder, unify_recipe
 from decoupled_ner.training.pretrain import Stage, pretrain_folder
-from decoupled_ner.training.proposer_runs import proposer_folder
+from decoupled_ner.training.proposer_runs import ALL_FOLDS_FILE, proposer_folder
 from decoupled_ner.training.runs import run_folder
 from decoupled_ner.types import InputError
 
@@ -35,6 +35,8 @@ _OPTIONS = ("distant", *RESUMABLE)
 #: Those of them that a recipe without the key leaves out.
 _OPTIONAL = ("encoder", "proposer")
 _KEYS = {"dataset", "recipe", "text", "sources", *_OPTIONS}
+#: Where `save_pretrained` writes the weights.
+_WEIGHTS = "model.safetensors"
 #: Options of distant that change nothing of what it writes.
 _HOW = ("--processes=", "--engine=")
 #: Options of unify that may put another proposer, or none, in place of the recipe's or the chain's.
@@ -98,7 +100,8 @@ class _Builder:
         inputs = source_inputs(sources)
         folder = self.folder / f"gazetteer-{_digest(inputs)}"
         arguments = ("gazetteer", "build", str(folder), f"--sources={sources}")
-        return self._add("gazetteer", arguments, inputs, folder, folder / "build.json")
+        leaves = ("gazetteer.safetensors",)
+        return self._add("gazetteer", arguments, inputs, folder, "build.json", leaves)
 
     def distant(self, texts: Sequence[Path], gazetteer: Step, options: Sequence[str]) -> Step:
         """Label the raw text."""
@@ -115,7 +118,7 @@ class _Builder:
             *(f"--text={text}" for text in texts),
             *what,
         )
-        return self._add("distant", arguments, inputs, folder, folder / "manifest.json", how)
+        return self._add("distant", arguments, inputs, folder, "manifest.json", how=how)
 
     def encoder(self, texts: Sequence[Path], options: Sequence[str]) -> None:
         """Continue the encoder's own pre-training on the text."""
@@ -132,7 +135,8 @@ class _Builder:
             **recipe_inputs(find_recipe("pretrain", "encoder-adapt")),
             **option_inputs(options),
         }
-        self.start = self._add("encoder", arguments, inputs, folder, folder / "result.json")
+        leaves = (f"{name}/{_WEIGHTS}",)
+        self.start = self._add("encoder", arguments, inputs, folder, leaves=leaves)
         self.init = str(folder / name)
 
     def stage(self, stage: Stage, data: str, source: Step, options: Sequence[str]) -> None:
@@ -150,7 +154,8 @@ class _Builder:
             **recipe_inputs(find_recipe("pretrain", stage, small=small)),
             **option_inputs(options),
         }
-        self.start = self._add(stage, arguments, inputs, folder, folder / "result.json")
+        leaves = (f"encoder/{_WEIGHTS}",)
+        self.start = self._add(stage, arguments, inputs, folder, leaves=leaves)
         self.init = str(folder / "encoder")
 
     def proposer(self, options: Sequence[str]) -> None:
@@ -167,7 +172,9 @@ class _Builder:
             **self._base_inputs,
             **option_inputs(options),
         }
-        self.reading = self._add("proposer", arguments, inputs, folder, folder / "result.json")
+        folds = any(option.startswith("--folds") for option in options)
+        leaves = (f"model/{_WEIGHTS}", *((ALL_FOLDS_FILE,) if folds else ()))
+        self.reading = self._add("proposer", arguments, inputs, folder, leaves=leaves)
 
     def unify(self, recipe: str | None, gazetteer: Step, options: Sequence[str]) -> None:
         """Unified training on the annotated sentences; the model reads the gazetteer and, where
@@ -196,7 +203,7 @@ class _Builder:
             **({read.name: read.fingerprint} if read else {}),
             **option_inputs(options, made),
         }
-        self._add("unify", arguments, inputs, folder, folder / "result.json")
+        self._add("unify", arguments, inputs, folder, leaves=(f"model/{_WEIGHTS}",))
 
     def _start_inputs(self) -> dict[str, str]:
         if self.start is None:
@@ -209,13 +216,16 @@ class _Builder:
         arguments: tuple[str, ...],
         inputs: Mapping[str, str],
         folder: Path,
-        result: Path,
+        result: str = "result.json",
+        leaves: tuple[str, ...] = (),
         how: tuple[str, ...] = (),
     ) -> Step:
         # Each encoder and seed has training runs of its own, so it has records of its own too.
         own = run_folder("chain", self.name, self.base, self.seed)
         record = (own if name in RESUMABLE else self.folder) / f"{name}.json"
-        self.steps.append(Step(name, arguments, inputs, folder, result, record, how))
+        self.steps.append(
+            Step(name, arguments, inputs, folder, folder / result, record, leaves, how)
+        )
         return self.steps[-1]
 
 

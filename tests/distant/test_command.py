@@ -50,6 +50,16 @@ def test_every_setting_is_an_option(given: list[DistantSettings]) -> None:
     assert left == {"blacklist", "shard_bytes"}  # a file; and what changes no label
 
 
+def test_label_is_what_the_group_does_by_default(
+    given: list[DistantSettings], capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert status("distant", "--text=a", "--gazetteer=b", "--output=c", "--min-length=3") == 0
+    assert given == [DistantSettings(min_length=3)]
+    capfd.readouterr()
+    assert status("distant", "--help") == 0
+    assert "audit" in capfd.readouterr().out and len(given) == 1
+
+
 def test_the_page_has_its_folder_before_the_audit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+import pooch
 import pytest
+from served import served
 
 from decoupled_ner.gazetteer.places import PlaceSuffixes
 from decoupled_ner.gazetteer.sources import load_sources, locate
@@ -143,6 +145,22 @@ def test_sources_that_are_not_there(tmp_path: Path, keys: str, message: str) -> 
     (tmp_path / "a.txt").write_bytes(b"x\n")
     with pytest.raises(InputError, match=f"source 'a': .*{message}"):
         plan_of(tmp_path, keys)
+
+
+def test_a_source_with_a_url_is_downloaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pooch, "os_cache", lambda name: tmp_path / "cache" / name)
+    (tmp_path / "served").mkdir()
+    (tmp_path / "served" / "names.txt").write_bytes(b"x\n")
+    digest = hashlib.sha256(b"x\n").hexdigest()
+    with served(tmp_path / "served") as url:
+        with pytest.raises(InputError, match=r"cannot download .*hash") as error:
+            plan_of(tmp_path, f"url: '{url}/names.txt', sha256: {'ab' * 32}")
+        assert "\n" not in str(error.value)
+        assert not any(file.is_file() for file in (tmp_path / "cache").rglob("*"))
+        found = plan_of(tmp_path, f"url: '{url}/names.txt', sha256: {digest}")
+    assert found.is_relative_to(tmp_path / "cache" / "decoupled-ner")
+    assert found.read_bytes() == b"x\n"
+    assert plan_of(tmp_path, f"url: '{url}/names.txt', sha256: {digest}") == found
 
 
 def test_the_longest_suffix_decides() -> None:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import yaml
 
 from decoupled_ner.cli import main
+from decoupled_ner.data.catalog import CATALOG
 from decoupled_ner.gazetteer import Gazetteer
+from decoupled_ner.locations import find_recipe, recipe_folder
 from decoupled_ner.training import chain
 from decoupled_ner.training.chain import Chain, Step
 from decoupled_ner.training.chain_inputs import setting_inputs
@@ -21,6 +26,7 @@ from decoupled_ner.training.pretrain import pretrain_folder
 from decoupled_ner.training.runs import CHAIN_STEP, STEP_FILE
 from decoupled_ner.types import InputError
 
+SHIPPED = sorted(recipe_folder("pretrain/chains").glob("*.yaml"))
 RECIPE = """
 dataset: {folder}/set
 recipe: {folder}/unify.yaml
@@ -47,6 +53,8 @@ data:
   candidates: {{class_path: decoupled_ner.candidates.JiebaNouns}}
   train_mentions: true
 """
+#: Options that make training short.
+SHORT = ["--trainer.max_epochs=1", "--trainer.limit_train_batches=2", "--trainer.precision=32-true"]
 
 
 @pytest.fixture
@@ -136,6 +144,87 @@ def test_a_chain_runs_once_and_then_only_what_changed(
     assert "== context: unfinished" in said and "== mention" not in said
     assert set(states(plan()).values()) == {"up to date"}
     assert list(context.folder.parent.glob("seed-1~*")) == aside, "resumed, not begun again"
+
+
+@pytest.mark.slow
+def test_the_demo_chain_runs(tmp_path: Path, masked_lm: str):
+    few = [*SHORT, "--data.train_sentences=50"]
+    short = {
+        "encoder": ["--model.steps=4", "--model.warmup_steps=1", "--trainer.val_check_interval=4"],
+        "distant": ["--max-occurrences=2"],
+        "mention": SHORT,
+        "context": SHORT,
+        "proposer": few,
+        "unify": few,
+    }
+    chain = yaml.safe_load(find_recipe("pretrain/chains", "demo").read_text())
+    chain |= {name: chain.get(name, []) + options for name, options in short.items()}
+    path = tmp_path / "demo.yaml"
+    path.write_text(yaml.safe_dump(chain))
+    run(["all", str(path), "--encoder", masked_lm])
+    planned = plan_chain(str(path), encoder=masked_lm)
+    assert set(short) < states(planned).keys()
+    assert set(states(planned).values()) == {"up to date"}
+    for step in planned.steps:
+        left = next(step.folder.glob(step.leaves[0] if step.leaves else "part-*.parquet"))
+        left.rename(left.with_name("aside"))
+        assert planned.state(step) == ("changed", "its output"), left
+        left.with_name("aside").rename(left)
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_every_shipped_chain_plans(
+    path: Path, tmp_path: Path, masked_lm: str, monkeypatch: pytest.MonkeyPatch
+):
+    """With stand-ins for the data; the dictionaries are the project's own, as others have a
+    checksum."""
+    monkeypatch.setenv("DECOUPLED_NER_DATA", str(tmp_path))
+    shipped = yaml.safe_load(path.read_text())
+    for text in shipped["text"]:
+        if text.startswith("$DECOUPLED_NER_DATA"):
+            file = Path(os.path.expandvars(text))
+            file.parent.mkdir(exist_ok=True)
+            file.touch()
+    if row := CATALOG.get(shipped["dataset"]):
+        for name in row.files.values():
+            file = tmp_path / "ner" / row.name / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text("在0 O\n\n" if row.format == "weibo" else "在 O\n\n")
+    assert find_recipe("gazetteers", shipped["sources"]).is_file()
+    planned = plan_chain(str(path), encoder=masked_lm, sources="sources")
+    steps = {step.name: step for step in planned.steps}
+    assert steps.keys() >= {"gazetteer", "distant", "mention", "context", "unify"}
+    assert steps.keys() & {"encoder", "proposer"} == shipped.keys() & {"encoder", "proposer"}
+    for text in shipped["text"]:
+        assert f"text {Path(text).name}" in steps["distant"].inputs or text == "demo"
+    if row:
+        data = {f"data {name}" for name in row.files.values()}
+        assert data <= steps["mention"].inputs.keys() & steps["unify"].inputs.keys()
+
+
+def test_a_dry_run_shows_every_inputs_checksum(
+    recipe: Path, masked_lm: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    show = ["all", str(recipe), "--encoder", masked_lm, "--dry-run"]
+    run([*show, "--json"])
+    shown = {step["step"]: step["inputs"] for step in json.loads(capfd.readouterr().out)["steps"]}
+    read = {
+        "encoder": {"text text.txt": "text.txt"},
+        "gazetteer": {"sources sources.yaml": "sources.yaml", "dictionary people": "people.txt"},
+        "distant": {"text text.txt": "text.txt"},
+        "unify": {"recipe unify.yaml": "unify.yaml", "data train.bio": "set/train.bio"},
+    }
+    monkeypatch.setenv("COLUMNS", "300")
+    run(show)
+    table = capfd.readouterr().out
+    for step, files in read.items():
+        for name, file in files.items():
+            checksum = hashlib.sha256((recipe.parent / file).read_bytes()).hexdigest()
+            assert shown[step][name] == checksum
+            assert f"{name} {checksum[:12]}" in table
+    assert shown == {
+        step.name: dict(step.inputs) for step in plan_chain(str(recipe), encoder=masked_lm).steps
+    }
 
 
 def run(arguments: list[str]) -> None:
@@ -257,6 +346,40 @@ def test_a_step_without_a_result_has_not_finished(machine: Machine, tmp_path: Pa
     with pytest.raises(InputError, match=r"ended without .*result\.json"):
         Chain(()).run(step(tmp_path))
     assert Chain(()).state(step(tmp_path))[0] == "unfinished"
+
+
+@pytest.mark.parametrize(
+    ("leaves", "result", "lost"),
+    [
+        (("config.json", "encoder.safetensors"), "{}", "encoder.safetensors"),
+        ((), '{"shards": [{"name": "0.parquet"}, {"name": "1.parquet"}]}', "1.parquet"),
+    ],
+)
+def test_a_step_is_done_again_whose_files_are_gone(
+    machine: Machine, tmp_path: Path, leaves: tuple[str, ...], result: str, lost: str
+):
+    made = replace(step(tmp_path), leaves=leaves)
+    machine.result = result
+    machine.writes += ["config.json", "encoder.safetensors", "0.parquet", "1.parquet"]
+    Chain(()).run(made)
+    assert Chain(()).state(made) == ("up to date", "")
+    (tmp_path / lost).unlink()
+    assert Chain(()).state(made) == ("changed", "its output")
+    Chain(()).run(made)
+    assert Chain(()).state(made) == ("up to date", "")
+
+
+def test_a_shard_that_is_gone_is_made_again(recipe: Path, masked_lm: str):
+    planned = plan_chain(str(recipe), encoder=masked_lm)
+    gazetteer, distant = planned.steps[1:3]
+    for made in (gazetteer, distant):
+        planned.run(made)
+    shard = min(distant.folder.glob("part-*.parquet"))
+    content = shard.read_bytes()
+    shard.unlink()
+    assert planned.state(distant) == ("changed", "its output")
+    planned.run(distant)
+    assert planned.state(distant) == ("up to date", "") and shard.read_bytes() == content
 
 
 def test_a_step_that_stopped_early_is_told_and_goes_on(machine: Machine, tmp_path: Path):
