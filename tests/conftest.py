@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
-from transformers import BertConfig, BertModel
+from tokenizers import ByteLevelBPETokenizer
+from transformers import BertConfig, BertModel, RobertaConfig, RobertaModel, RobertaTokenizer
 
 from decoupled_ner.models.encoder import load_tokenizer
 from decoupled_ner.types import Sentence, entity_at
@@ -38,6 +39,51 @@ def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> str:
     BertModel(config).save_pretrained(directory)
     tokenizer.save_pretrained(directory)
     return str(directory)
+
+
+@pytest.fixture(scope="session")
+def tiny_roberta(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A directory with a random two-layer RoBERTa, whose tokens are bytes and merges of them."""
+    directory = tmp_path_factory.mktemp("tiny-roberta")
+    bpe = ByteLevelBPETokenizer()
+    special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+    words = ["Ann saw Rome, in Rome"] * 4
+    bpe.train_from_iterator(words, 300, show_progress=False, special_tokens=special)
+    bpe.save_model(str(directory))
+    tokenizer = RobertaTokenizer.from_pretrained(directory)
+    torch.manual_seed(0)
+    config = RobertaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=160,
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
+        pad_token_id=1,
+        initializer_range=0.5,
+    )
+    RobertaModel(config).save_pretrained(directory)
+    tokenizer.save_pretrained(directory)
+    return str(directory)
+
+
+@pytest.fixture
+def english_sentences() -> list[Sentence]:
+    """Two sentences with spaces, accents and entities of three types."""
+    first, second = "Ann Lee flew to Rome.", "In Rome, Acme hired Zoë Żak"
+    return [
+        Sentence(first, (entity_at(first, 0, 7, "PER"), entity_at(first, 16, 20, "GPE"))),
+        Sentence(
+            second,
+            (
+                entity_at(second, 3, 7, "GPE"),
+                entity_at(second, 9, 13, "ORG"),
+                entity_at(second, 20, 27, "PER"),
+            ),
+        ),
+    ]
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from copy import deepcopy
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -19,10 +20,14 @@ from decoupled_ner.training.unified import UnifiedTraining
 from decoupled_ner.types import InputError
 
 RECIPES = sorted(recipe_folder("unify").glob("*.yaml"))
-#: Where candidates come from, each a recipe of Weibo.
+#: Where candidates come from: recipes of Weibo and MSRA, each in two sizes.
 SOURCES = [f"weibo-{name}" for name in ("ltp", "tagger", "paper", "proposer", "union")]
 SOURCES += ["msra-proposer"]
 PAPER = {"ontonotes4": (64, 4), "msra": (64, 4), "weibo": (32, 10)}
+
+
+def recipe_of(name: str) -> dict[str, Any]:
+    return dict(yaml.safe_load((recipe_folder("unify") / f"{name}.yaml").read_text()))
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
@@ -36,35 +41,33 @@ def test_recipe_parses(path: Path):
     given["data"] |= {"encoder": "zh-small"}
     parser.parse_object(given)
     assert recipe["trainer"]["max_epochs"] > 0
-    if path.stem not in {f"{source}-small" for source in SOURCES}:  # which need a model
+    if path.stem.removesuffix("-small") not in SOURCES:  # which need a model
         assert generator_from_config(recipe["data"]["candidates"]).propose("北京 and New York")
 
 
 @pytest.mark.parametrize("name", PAPER)
 def test_the_papers_settings(name: str):
-    recipe = yaml.safe_load((recipe_folder("unify") / f"{name}.yaml").read_text())
+    recipe = recipe_of(name)
     assert recipe["model"]["lr"] == 5e-6
     assert recipe["model"]["alpha"] == recipe["model"]["beta"] == 0.5
     assert recipe["data"]["negatives_per_positive"] is None
     assert (recipe["data"]["batch_size"], recipe["trainer"]["max_epochs"]) == PAPER[name]
 
 
-def test_the_joint_recipe_adds_a_proposer_alone():
-    plain, joint = (
-        yaml.safe_load((recipe_folder("unify") / f"weibo{kind}.yaml").read_text())
-        for kind in ("-small", "-joint-small")
-    )
-    assert joint["model"].pop("proposer")["gamma"] > 0
+@pytest.mark.parametrize("size", ["", "-small"])
+def test_the_joint_recipe_adds_a_proposer_alone(size: str):
+    plain, joint = recipe_of(f"weibo{size}"), recipe_of(f"weibo-joint{size}")
+    proposer = joint["model"].pop("proposer")
+    assert proposer["gamma"] > 0
+    assert proposer["lr"] == recipe_of(f"proposer/default{size}")["model"]["new_lr"]
     assert joint["model"].pop("read_proposer")
     assert joint == plain
 
 
+@pytest.mark.parametrize("size", ["", "-small"])
 @pytest.mark.parametrize("source", SOURCES)
-def test_recipes_of_candidate_sources_differ_in_these_alone(source: str):
-    plain, other = (
-        yaml.safe_load((recipe_folder("unify") / f"{kind}-small.yaml").read_text())
-        for kind in (source.partition("-")[0], source)
-    )
+def test_recipes_of_candidate_sources_differ_in_these_alone(source: str, size: str):
+    plain, other = recipe_of(source.partition("-")[0] + size), recipe_of(source + size)
     generators = other["data"]["candidates"]["init_args"]["generators"]
     proposes = any(g["class_path"].endswith("ProposerCandidates") for g in generators)
     assert proposes == ("train_candidates" in other["data"])  # which it has not seen
@@ -74,6 +77,31 @@ def test_recipes_of_candidate_sources_differ_in_these_alone(source: str):
         for name in ("candidates", "train_mentions", "train_candidates", "negative_nouns"):
             data.pop(name, None)
     assert other == plain
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_both_sizes_take_the_same_candidates_of_their_own_encoder(source: str):
+    small, base = (
+        (recipe_folder("unify") / f"{source}{s}.yaml").read_text() for s in ("-small", "")
+    )
+    of_base = yaml.safe_load(small.replace("/zh-small/", "/bert-base-chinese/"))["data"]
+    assert of_base | {"negatives_per_positive": None} == yaml.safe_load(base)["data"]
+    assert find_recipe("unify", source, small=False).name == f"{source}.yaml"
+
+
+@pytest.mark.parametrize("source", ["weibo-paper", "msra-proposer"])
+def test_another_model_takes_the_place_of_the_last_generators(source: str, tmp_path: Path):
+    parser = LightningArgumentParser()
+    parser.add_argument("--config", action="config")
+    parser.add_lightning_class_args(UnifiedData, "data")
+    given = recipe_of(source)["data"]
+    (tmp_path / "data.yaml").write_text(yaml.safe_dump({"data": given | {"encoder": "zh-small"}}))
+    another = "--data.candidates.generators.model=another"
+    read = parser.parse_args([f"--config={tmp_path / 'data.yaml'}", another])
+    *before, last = read.data.candidates.init_args.generators
+    wanted = given["candidates"]["init_args"]["generators"]
+    assert [g.class_path for g in (*before, last)] == [g["class_path"] for g in wanted]
+    assert last.init_args.model == "another"
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)

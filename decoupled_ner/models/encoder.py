@@ -216,6 +216,12 @@ def plain_tokenizer(tokenizer: PreTrainedTokenizerBase) -> Tokenizer:
     return backend
 
 
+def is_uncased(tokenizer: PreTrainedTokenizerBase) -> bool:
+    """Whether it reads capitals as small letters."""
+    normalizer = tokenizer.backend_tokenizer.normalizer
+    return normalizer is not None and "a" in normalizer.normalize_str("A")
+
+
 def is_small(config: PreTrainedConfig) -> bool:
     """Whether the ``-small`` recipes fit this encoder."""
     return int(config.hidden_size) <= SMALL_HIDDEN_SIZE

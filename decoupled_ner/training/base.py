@@ -88,21 +88,24 @@ class BaseTraining(pl.LightningModule, ABC):
         steps = self.training_data.optimizer_steps()
         return lambda step: warmup_linear(step, steps, round(self.warmup * steps))
 
+    def optimizer_of(self, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
+        """AdamW over groups of parameters, each with its peak rate and its decay."""
+        # One pass over each weight. It would unscale fp16's gradients by itself, before they can
+        # be clipped.
+        fused = self.trainer.precision != "16-mixed"
+        return torch.optim.AdamW(groups, fused=fused, **self.adam_settings)
+
     def configure_optimizers(self) -> Any:
         groups: dict[tuple[float, float], list[nn.Parameter]] = {}
         for name, parameter in self.named_parameters():
             if parameter.requires_grad:
                 decay = self.weight_decay if parameter.ndim > 1 else 0.0
                 groups.setdefault((self.learning_rate_of(name), decay), []).append(parameter)
-        optimizer = torch.optim.AdamW(
+        optimizer = self.optimizer_of(
             [
                 {"params": group, "lr": lr, "weight_decay": decay}
                 for (lr, decay), group in groups.items()
-            ],
-            # One pass over each weight. It would unscale fp16's gradients by itself, before
-            # they can be clipped.
-            fused=self.trainer.precision != "16-mixed",
-            **self.adam_settings,
+            ]
         )
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self.rate_by_step())
         return {

@@ -56,7 +56,7 @@ class UnifiedData(SentenceData):
         train_candidates: a file of out-of-fold candidates, which ``decoupled-ner proposer --folds``
             writes: what the proposer among ``candidates`` suggests on training sentences comes from
             there, since it has seen them; on what ``extra`` adds it suggests nothing. Needed where
-            there is one.
+            there is one; where there is none, all that the file has are further negatives.
         gazetteer: a compiled folder or a dictionary file, or ``seed`` for the project's own: what
             it says of a mention is read beside mention and context, and it travels with the model.
             None for a model that reads none.
@@ -171,22 +171,25 @@ class UnifiedData(SentenceData):
             WindowBatches, inputs, windows, batch_size=batch_size, seed=self.seed
         )
 
-    def _unseen(self, path: str | None) -> list[Union]:
+    def _unseen(self, path: str | None) -> list[CandidateGenerator]:
         """The candidate generators without those that have seen the training sentences: a proposer
-        is replaced by what others suggest that have not, a tagger is left out."""
-        union = self.candidates
-        if path is None:
-            if proposes(union):
-                raise InputError(
-                    "a proposer may have seen the training sentences: --data.train_candidates FILE"
-                    " takes out-of-fold candidates, --data.negative_candidates=false does without"
-                )
-        else:
+        is replaced by what others suggest that have not, a tagger is left out. Without a proposer,
+        what those others suggest stands beside."""
+        union, beside = self.candidates, list[CandidateGenerator]()
+        if path is not None:
             recorded = OutOfFold.read(path)
             recorded.check(self.data, (s.text for s in self.data.split(self.fit_on)))
-            union = with_recorded(union, recorded)
+            if proposes(union):
+                union = with_recorded(union, recorded)
+            else:
+                beside.append(recorded.generator(recorded.facts["budget"]))
+        elif proposes(union):
+            raise InputError(
+                "a proposer may have seen the training sentences: --data.train_candidates FILE"
+                " takes out-of-fold candidates, --data.negative_candidates=false does without"
+            )
         unseen = union.without(TaggerCandidates)
-        return [unseen] if unseen else []
+        return [unseen, *beside] if unseen else beside
 
     def pairs(self) -> tuple[list[LabelledRegion], list[LabelledRegion]]:
         """Every positive and the whole pool of negatives of the split that is trained on."""

@@ -12,6 +12,7 @@ import torch
 from pytorch_lightning.cli import LightningArgumentParser
 
 from decoupled_ner.locations import find_recipe
+from decoupled_ner.models.encoder import is_uncased
 from decoupled_ner.training.budget import (
     STABLE,
     BudgetProgressBar,
@@ -172,6 +173,7 @@ def card(module: MaskedLMTraining, record: dict[str, Any]) -> str:
         f" {config.hidden_size}, {record['parameters'] / 1e6:.1f} M parameters",
         "started from": record["init"],
         "vocabulary": f"{config.vocab_size:,} word pieces",
+        "case": "uncased, A is read as a" if is_uncased(module.tokenizer) else "cased",
         "text": ", ".join(f"{name} (SHA-256 {sha[:12]}…)" for name, sha in _texts(record)),
         "tokens": f"{record['tokens_seen']:,} seen in {record['steps']:,} steps,"
         f" {record['epochs']:.2f} passes over {len(data.corpus.train):,}",

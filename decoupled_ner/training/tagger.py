@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
@@ -23,6 +23,8 @@ from decoupled_ner.types import Entity, InputError
 #: The encoder's peak learning rate where it `is_small`, and where it is a BERT-base.
 SMALL_LR, BASE_LR = 2e-4, 5e-5
 
+OptimizerName = Literal["adamw", "nadam"]
+
 
 class TaggerTraining(EncoderTraining):
     """Trains a :class:`TaggerModel`.
@@ -34,6 +36,7 @@ class TaggerTraining(EncoderTraining):
         use_encoder: whether the tagger reads the encoder's hidden states.
         lr: peak learning rate of the encoder; by default `SMALL_LR` or `BASE_LR`, by its size.
         new_lr: of all other parts, which start anew.
+        optimizer: ``adamw``, or ``nadam`` with AdamW's weight decay.
         weight_decay, warmup, seed: as in :class:`EncoderTraining`.
     """
 
@@ -45,6 +48,7 @@ class TaggerTraining(EncoderTraining):
         use_encoder: bool = True,
         lr: float | None = None,
         new_lr: float = 1e-3,
+        optimizer: OptimizerName = "adamw",
         weight_decay: float = 0.01,
         warmup: float = 0.1,
         seed: int = 1,
@@ -54,11 +58,13 @@ class TaggerTraining(EncoderTraining):
             lr = SMALL_LR if small else BASE_LR
         super().__init__(labels, lr, weight_decay, warmup, seed)
         check_not_negative(new_lr=new_lr)
+        if optimizer not in get_args(OptimizerName):
+            raise InputError(f"no optimizer {optimizer!r}: use adamw or nadam")
         if parts.encoder is not None and parts.encoder != encoder:
             raise InputError(f"parts.encoder={parts.encoder}: name the encoder with --encoder")
         self.save_hyperparameters()
         self.parts = replace(parts, encoder=encoder) if use_encoder else parts
-        self.new_lr = new_lr
+        self.new_lr, self.optimizer = new_lr, optimizer
         self.model: TaggerModel | None = None
 
     def _make(self, data: TrainingData) -> None:
@@ -77,6 +83,11 @@ class TaggerTraining(EncoderTraining):
 
     def learning_rate_of(self, name: str) -> float:
         return self.lr if name.startswith("model.encoder.") else self.new_lr
+
+    def optimizer_of(self, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
+        if self.optimizer == "nadam":
+            return torch.optim.NAdam(groups, decoupled_weight_decay=True)
+        return super().optimizer_of(groups)
 
     def training_step(self, batch: Mapping[str, Tensor], batch_idx: int) -> Tensor:
         assert self.model is not None

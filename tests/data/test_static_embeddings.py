@@ -85,12 +85,17 @@ def test_a_run_and_a_tagger_on_it(text: Path, tmp_path: Path) -> None:
     assert inputs.lexicon is not None
     index = inputs.lexicon.words.index("北京")
     assert inputs.lexicon.frequencies[index] == 61  # the training text's one is added
-    scale = np.linalg.norm(vectors.matrix, axis=1).mean()
-    np.testing.assert_allclose(
-        model.lexicon.bags.weight[index + 1].detach().numpy(),
-        vectors.matrix[vectors.words.index("北京")] / scale,
-        rtol=1e-5,
-    )
+    for kind, item, table, row in (
+        ("characters", "北", model.units, inputs.vocabularies["units"].id("北")),
+        ("bigrams", "北京", model.bigrams, inputs.vocabularies["bigrams"].id("北京")),
+        ("words", "北京", model.lexicon.bags, index + 1),
+    ):
+        words, matrix = load_vectors(folder / f"{kind}.bin")
+        np.testing.assert_allclose(
+            table.weight[row].detach().numpy(),
+            matrix[words.index(item)] / np.linalg.norm(matrix, axis=1).mean(),
+            rtol=1e-5,
+        )
     assert (model.config.unit_dim, model.config.bigram_dim, model.config.lexicon_dim) == (8, 8, 8)
 
 

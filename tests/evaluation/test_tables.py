@@ -13,10 +13,12 @@ from tables import main
 
 from decoupled_ner.comparison.published import find_published, published
 from decoupled_ner.comparison.results import write_result
+from decoupled_ner.comparison.tables import cost_plot
 from decoupled_ner.types import InputError
 
 from .test_results import SPEED, scores
 
+SVG = "{http://www.w3.org/2000/svg}"
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "tables.py"
 MISPRINTED = {
     ("msra", "mrc"),
@@ -127,6 +129,30 @@ def test_a_figure_for_all_of_train_never_stands_beside_part_of_it(
     add(tmp_path, train_sentences=500, system="another", published="decoupled")
     main(arguments)
     assert "71.09" not in text(tmp_path)
+
+
+def test_systems_stand_at_their_cost_and_their_f1() -> None:
+    systems = {"fast": (0.001, 0.66), "slow": (0.1, 0.62), "between": (0.01, 0.65)}
+    results = [
+        scores(system=system, seconds_a_sentence=seconds, f1=f1)
+        for system, (seconds, f1) in systems.items()
+    ]
+    plot = ElementTree.fromstring(cost_plot("core", [*results, scores(system="untimed")]))
+    texts = list(plot.iter(f"{SVG}text"))
+    ticks = {
+        (text.get("text-anchor"), text.text): float(text.get(axis, ""))
+        for text in texts
+        for axis in ("x" if text.get("text-anchor") == "middle" else "y",)
+    }
+    title, *names = [text.text for text in texts if not text.get("class")]
+    dots = [
+        (float(dot.get("cx", "")), float(dot.get("cy", ""))) for dot in plot.iter(f"{SVG}circle")
+    ]
+    assert title == "core: F1 against cost" and sorted(map(str, names)) == sorted(systems)
+    for name, place in zip(names, dots[::2], strict=True):  # each is followed by its legend's
+        seconds, f1 = systems[str(name)]
+        x, y = ticks["middle", f"{1000 * seconds:g}"], ticks["end", f"{100 * f1:g}"] - 4
+        assert place == pytest.approx((x, y), abs=0.2)
 
 
 def test_speed(tmp_path: Path, arguments: list[str]) -> None:

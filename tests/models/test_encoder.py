@@ -14,6 +14,7 @@ from transformers import (
     AlbertConfig,
     AutoModel,
     BertConfig,
+    BertTokenizer,
     DistilBertConfig,
     ElectraConfig,
     ErnieConfig,
@@ -27,6 +28,7 @@ from decoupled_ner.models.encoder import (
     encoder_from_config,
     encoder_settings,
     is_small,
+    is_uncased,
     load_encoder,
     load_encoder_config,
     load_tokenizer,
@@ -95,6 +97,13 @@ def test_bundled_encoder_predicts_a_masked_character():
 def test_bundled_encoder_takes_the_small_recipes():
     assert is_small(load_encoder_config("zh-small"))
     assert not is_small(BertConfig(hidden_size=768))
+
+
+def test_case_is_that_of_the_tokenizer(tiny_roberta: str):
+    assert is_uncased(load_tokenizer("zh-small"))
+    assert not is_uncased(load_tokenizer(tiny_roberta))
+    cased = BertTokenizer(load_tokenizer("zh-small").get_vocab(), do_lower_case=False)
+    assert not is_uncased(cased)
 
 
 def test_hub_id_is_read_from_the_hub_layout(tiny_encoder: str, tmp_path: Path):

@@ -12,6 +12,7 @@ import torch
 
 from decoupled_ner.inference.tagger import Tagger
 from decoupled_ner.labels import LabelSet
+from decoupled_ner.models.encoder import load_tokenizer
 from decoupled_ner.models.tagger import TaggerModel
 from decoupled_ner.models.tagger_builder import TaggerRecipe, build_tagger
 from decoupled_ner.models.tagger_inputs import TaggerInputs
@@ -116,6 +117,18 @@ def test_overfits_saves_loads_and_answers_the_same(
     recipe: TaggerRecipe, two_sentences: list[Sentence], tmp_path: Path
 ) -> None:
     gold = [words_of(sentence, recipe) for sentence in two_sentences]
+    learns_by_heart(recipe, gold, tmp_path)
+
+
+def test_an_english_roberta_overfits_saves_and_loads_too(
+    tiny_roberta: str, english_sentences: list[Sentence], tmp_path: Path
+) -> None:
+    assert "ĠRome" in load_tokenizer(tiny_roberta).tokenize("In Rome")  # begins before its word
+    learns_by_heart(TaggerRecipe(encoder=tiny_roberta), english_sentences, tmp_path)
+
+
+def learns_by_heart(recipe: TaggerRecipe, gold: list[Sentence], tmp_path: Path) -> None:
+    """Trains, saves and loads a tagger; it answers with the entities each time."""
     parts = build_tagger(recipe, LABELS, [s.text for s in gold] * 2)
     train(parts, gold)
     tagger = Tagger(*parts, device="cpu")

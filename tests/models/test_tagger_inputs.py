@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch import Tensor
@@ -9,7 +11,7 @@ from transformers import AutoModel, AutoTokenizer
 
 from decoupled_ner.labels import LabelSet
 from decoupled_ner.models.encoder import load_encoder
-from decoupled_ner.models.tagger_builder import TaggerRecipe, build_tagger
+from decoupled_ner.models.tagger_builder import Input, TaggerRecipe, build_tagger
 from decoupled_ner.models.tagger_inputs import TaggerInputs
 from decoupled_ner.types import InputError, Region, Sentence, entity_at
 
@@ -60,6 +62,28 @@ def test_a_frozen_encoder_is_pure_feature_extraction(
         assert torch.equal(tensor, before[name]), name
         assert torch.equal(tensor, model.encoder.state_dict()[name]), name  # type: ignore[union-attr]
     assert model.scorer.weight.grad is not None
+
+
+@pytest.mark.parametrize("frozen", ["units", "bigrams", "characters", "lexicon"])
+def test_a_frozen_input_stays_while_the_others_learn(
+    frozen: Input, two_sentences: list[Sentence], tmp_path: Path
+) -> None:
+    (tmp_path / "words.txt").write_text("北京\n上海\n", encoding="utf-8")
+    dims = dict.fromkeys(("unit_dim", "bigram_dim", "character_dim", "lexicon_dim"), 4)
+    recipe = TaggerRecipe(frozen=[frozen], lexicon=str(tmp_path / "words.txt"), **dims)
+    model, inputs = build_tagger(recipe, LABELS, [s.text for s in two_sentences] * 2)
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    pieces = [piece for s in two_sentences for piece in inputs.encode(s.text)]
+    tags = [inputs.gold(s.text, s.entities).tags for s in two_sentences]
+    optimizer = torch.optim.AdamW(model.parameters(), 0.1)
+    model.train().loss(inputs.collate(pieces, tags)).total.backward()
+    optimizer.step()
+    changed = {
+        name.partition(".")[0]
+        for name, tensor in model.state_dict().items()
+        if not torch.equal(tensor, before[name])
+    }
+    assert changed == {"units", "bigrams", "characters", "lexicon", "scorer"} - {frozen}
 
 
 def test_tags_follow_the_units_and_what_they_cannot_express_is_lost(tiny_encoder: str) -> None:

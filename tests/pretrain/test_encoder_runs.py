@@ -137,6 +137,7 @@ def test_from_scratch_with_its_own_vocabulary_then_adapted(runs: Runs):
     assert result["corpus"]["texts"].keys() == {"raw.txt"}
     card = (encoder / "README.md").read_text()
     assert "blocks of 32" in card and "raw.txt" in card and "masked accuracy" in card
+    assert "| case | uncased" in card
     assert len(logged(folder, "dev/mlm_accuracy")) == 4  # thrice, and at the end
     rates = logged(folder, "lr-AdamW/pg1")
     assert max(rates) == 1e-3 and rates[-1] < 2e-4

@@ -97,6 +97,32 @@ def test_out_of_fold_candidates_are_of_these_sentences_alone(
         UnifiedData("demo", tiny_encoder, union, **settings)
 
 
+def test_out_of_fold_candidates_alone_are_negatives_and_no_candidates(
+    tiny_encoder: str, tmp_path: Path
+):
+    train = load_dataset("demo", train_sentences=20).split("train")
+    path = out_of_fold(train, tmp_path / "candidates.jsonl")
+
+    def data(train_candidates: str | None) -> UnifiedData:
+        return UnifiedData(
+            "demo",
+            tiny_encoder,
+            NGrams(max_length=1),
+            negative_edits="none",
+            train_candidates=train_candidates,
+            train_sentences=20,
+        )
+
+    without, beside = data(None), data(path)
+    more = set(beside.pairs()[1]) - set(without.pairs()[1])
+    assert set(without.pairs()[1]) < set(beside.pairs()[1])
+    assert {(pair.sentence, pair.region) for pair in more} == {
+        (index, Region(0, len(sentence.text))) for index, sentence in enumerate(train)
+    }
+    text = train[0].text
+    assert beside.candidates.candidates(text) == without.candidates.candidates(text)
+
+
 def test_a_proposer_suggests_nothing_on_extra_sentences(
     candidates: Proposes, tiny_encoder: str, tmp_path: Path
 ):

@@ -180,13 +180,20 @@ def test_a_tagger_trains_under_the_same_report(tiny_run: Run):
     assert isinstance(load_model(folder / "model").predict_regions("他去了北京"), list)
 
 
+@pytest.mark.parametrize("name", ["bert-bilstm-crf", "softlexicon"])
 def test_two_processes_train_the_tagger_of_one(
-    tiny_run: Run, same_weights: Callable[[Path, Path, float], None]
+    name: str, tiny_run: Run, same_weights: Callable[[Path, Path, float], None]
 ):
-    name, still = "bert-bilstm-crf", ("--model.parts.dropout=0", "--model.parts.encoder_dropout=0")
-    one = run_tagger(tiny_run, "one", name, *still)
+    parts = {"dropout": 0, "encoder_dropout": 0}
+    if name == "softlexicon":
+        lexicon = tiny_run.folder / "words.txt"
+        lexicon.write_text("中国\n北京\n上海\n公司\n", encoding="utf-8")
+        dims = dict.fromkeys(("unit_dim", "bigram_dim", "lexicon_dim"), 8)
+        parts = {"dropout": 0, "embeddings": "null", "lexicon": lexicon, **dims}
+    given = [f"--model.parts.{part}={value}" for part, value in parts.items()]
+    one = run_tagger(tiny_run, "one", name, *given)
     two = run_tagger(
-        tiny_run, "two", name, *still, "--trainer.devices=2", "--trainer.accelerator=cpu"
+        tiny_run, "two", name, *given, "--trainer.devices=2", "--trainer.accelerator=cpu"
     )
     same_weights(one, two, 2e-4)
     first, second = (json.loads((run / "result.json").read_text()) for run in (one, two))

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from copy import deepcopy
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+import torch
 import yaml
 from pytorch_lightning.cli import LightningArgumentParser
+from torch.optim import AdamW, NAdam
 
+from decoupled_ner.data.jsonl import write_jsonl
 from decoupled_ner.locations import find_recipe, recipe_folder
 from decoupled_ner.models.tagger_builder import TaggerRecipe
 from decoupled_ner.training import tagger
 from decoupled_ner.training.launch import Run, _tagger_start, reads_encoder, train_tagger
 from decoupled_ner.training.tagger import BASE_LR, SMALL_LR, TaggerTraining
 from decoupled_ner.training.window_data import WindowData
-from decoupled_ner.types import InputError
+from decoupled_ner.types import InputError, Sentence, entity_at
 
 RECIPES = sorted(recipe_folder("baselines").glob("*.yaml"))
 
@@ -34,6 +39,12 @@ def test_recipe_parses(path: Path) -> None:
     mixed = path.stem.endswith("-mixed")
     assert mixed == bool(recipe["data"].get("extra"))
     assert reads_encoder(path) == recipe["model"]["use_encoder"]
+
+
+def test_bilstm_cnn_has_the_published_optimizer_rate_and_dropout() -> None:
+    model = yaml.safe_load(find_recipe("baselines", "bilstm-cnn").read_text())["model"]
+    found = model["optimizer"], model["new_lr"], model["parts"]["dropout"]
+    assert found == ("nadam", 0.0105, 0.5)
 
 
 def test_init_means_what_it_means_for_unify(tiny_encoder: str) -> None:
@@ -75,6 +86,49 @@ def test_units_that_express_no_entity_are_told(
     assert module.facts() == {"lr": None, "lost_training_entities": 0}  # there is no encoder
 
 
+def test_nothing_of_dev_or_test_is_counted(tiny_encoder: str, tmp_path: Path) -> None:
+    for split, text in (("train", "他去北京"), ("dev", "她看上海"), ("test", "我在广州")):
+        whole = Sentence(text * 3, (entity_at(text * 3, 2, 4, "GPE"),))
+        write_jsonl([whole], tmp_path / f"{split}.jsonl")
+    (tmp_path / "words.tsv").write_text("北京\t5\n上海\t5\n广州\t5\n", encoding="utf-8")
+    parts = TaggerRecipe(
+        unit_dim=4,
+        bigram_dim=4,
+        character_dim=4,
+        lexicon=str(tmp_path / "words.tsv"),
+        lexicon_dim=4,
+    )
+    data = WindowData(str(tmp_path), tiny_encoder)
+    module = TaggerTraining(tiny_encoder, data.labels, parts, use_encoder=False)
+    module.build(data)
+    assert module.inputs.lexicon is not None
+    assert module.inputs.lexicon.frequencies.tolist() == [8, 5, 5]
+    for name, vocabulary in module.inputs.vocabularies.items():
+        assert set("".join(vocabulary.items)) == set("他去北京"), name
+
+
+@pytest.mark.parametrize(("name", "kind"), [("adamw", AdamW), ("nadam", NAdam)])
+def test_the_optimizer_is_the_named_one(
+    name: Any, kind: type, tiny_encoder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts, data = TaggerRecipe(unit_dim=4), WindowData("demo", tiny_encoder, train_sentences=9)
+    module = TaggerTraining(
+        tiny_encoder, data.labels, parts, False, new_lr=0.1, optimizer=name, weight_decay=0.5
+    )
+    module.build(data)
+    monkeypatch.setattr(TaggerTraining, "trainer", SimpleNamespace(precision="32-true"))
+    monkeypatch.setattr(TaggerTraining, "rate_by_step", lambda self: lambda step: 1.0)
+    optimizer = module.configure_optimizers()["optimizer"]
+    assert type(optimizer) is kind and {group["lr"] for group in optimizer.param_groups} == {0.1}
+    weights = [module.model.scorer.weight, module.model.scorer.bias]  # type: ignore[union-attr]
+    before = [weight.detach().clone() for weight in weights]
+    for weight in weights:
+        weight.grad = torch.zeros_like(weight)
+    optimizer.step()
+    torch.testing.assert_close(weights[0], 0.95 * before[0])  # decay that no moment sees
+    assert torch.equal(weights[1], before[1])
+
+
 def test_the_rate_is_the_encoders_unless_it_is_given(
     tiny_encoder: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -90,11 +144,12 @@ def test_the_rate_is_the_encoders_unless_it_is_given(
     ("recipe", "settings", "message"),
     [
         (TaggerRecipe(unit_dim=4), {"new_lr": -1.0}, "new_lr=-1.0 must not be below 0"),
+        (TaggerRecipe(unit_dim=4), {"optimizer": "sgd"}, "no optimizer 'sgd': use adamw or nadam"),
         (TaggerRecipe(encoder="another"), {}, "name the encoder with --encoder"),
     ],
 )
 def test_settings_that_would_be_taken_otherwise_are_told(
-    recipe: TaggerRecipe, settings: dict[str, float], message: str, tiny_encoder: str
+    recipe: TaggerRecipe, settings: dict[str, Any], message: str, tiny_encoder: str
 ) -> None:
     with pytest.raises(InputError, match=message):
         TaggerTraining(tiny_encoder, ["O", "PER"], recipe, **settings)

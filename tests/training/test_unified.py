@@ -13,8 +13,6 @@ from typing import Any
 import pytest
 import pytorch_lightning as pl
 import torch
-from tokenizers.pre_tokenizers import ByteLevel
-from transformers import RobertaConfig, RobertaModel, RobertaTokenizer
 
 from decoupled_ner import DecoupledNER, Sentence
 from decoupled_ner.candidates import CandidateGenerator, GazetteerMatches, NGrams, WordNGrams
@@ -64,24 +62,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:`isinstance"),
     pytest.mark.filterwarnings("ignore:Checkpoint directory"),
 ]
-
-
-@pytest.fixture(scope="module")
-def tiny_roberta(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A directory with a random two-layer RoBERTa, whose tokens are single bytes."""
-    directory = tmp_path_factory.mktemp("tiny-roberta")
-    tokens = ["<s>", "<pad>", "</s>", "<unk>", "<mask>", *sorted(ByteLevel.alphabet())]
-    tokenizer = RobertaTokenizer({token: index for index, token in enumerate(tokens)}, merges=[])
-    torch.manual_seed(0)
-    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
-    config = RobertaConfig(
-        vocab_size=len(tokens), intermediate_size=64, max_position_embeddings=160,
-        pad_token_id=1, initializer_range=0.5, hidden_dropout_prob=0.0,
-        attention_probs_dropout_prob=0.0, **sizes,
-    )  # fmt: skip
-    RobertaModel(config).save_pretrained(directory)
-    tokenizer.save_pretrained(directory)
-    return str(directory)
 
 
 def test_overfit_save_load_same_answer(
@@ -137,21 +117,11 @@ def test_a_run_goes_on_with_the_gazetteer_that_it_began_with(
     fit(str(tmp_path / "first.tsv"), 2, checkpoint)
 
 
-def test_an_english_roberta_learns_saves_and_loads_too(tmp_path: Path, tiny_roberta: str):
-    first, second = "Ann Lee flew to Rome.", "In Rome, Acme hired Zoë Żak"
-    sentences = [
-        Sentence(first, (entity_at(first, 0, 7, "PER"), entity_at(first, 16, 20, "LOC"))),
-        Sentence(
-            second,
-            (
-                entity_at(second, 3, 7, "LOC"),
-                entity_at(second, 9, 13, "ORG"),
-                entity_at(second, 20, 27, "PER"),
-            ),
-        ),
-    ]
-    model, data = modules(sentences, tmp_path, tiny_roberta, WordNGrams(max_words=2))
-    learns_by_heart(sentences, 120, tmp_path, model, data)
+def test_an_english_roberta_learns_saves_and_loads_too(
+    english_sentences: list[Sentence], tmp_path: Path, tiny_roberta: str
+):
+    model, data = modules(english_sentences, tmp_path, tiny_roberta, WordNGrams(max_words=2))
+    learns_by_heart(english_sentences, 120, tmp_path, model, data)
 
 
 def learns_by_heart(
