@@ -18,6 +18,23 @@ def write_result(kind: Kind, record: Mapping[str, Any]) -> Path:
     return results.write_result(kind, record, RESULTS)
 
 
+def with_other_rows(
+    experiment: str, keys: int, rows: list[list[Any]], facts: list[dict[str, Any]]
+) -> tuple[list[list[Any]], list[dict[str, Any]]]:
+    """These rows of a table and the facts of their runs, then those that the table has of others.
+
+    Args:
+        keys: how many columns tell rows apart.
+    """
+    mine = [row[:keys] for row in rows]
+    for found in results.read_results(RESULTS):
+        if found["experiment"] == experiment:
+            for row, fact in zip(found["rows"], found["settings"]["runs"], strict=True):
+                if row[:keys] not in mine:
+                    rows, facts = [*rows, row], [*facts, fact]
+    return rows, facts
+
+
 def named_model(given: str) -> tuple[str, str]:
     """The two parts of an argument ``NAME=MODEL``.
 
