@@ -3,7 +3,8 @@
 MODEL is the folder of a decoupled model or a tagger. Each predicts the test split ``--rounds``
 times, loaded anew, after a few sentences of train; the fastest counts. Decoupled models do so
 twice: reading the contexts that can matter, as they do by default, and reading all. One that was
-trained before there was `DecoupledNER.calibrate` is calibrated on training sentences first.
+trained before there was `DecoupledNER.calibrate` is calibrated on training sentences first. Where
+all of test was predicted, each run whose model it is becomes a dot of F1 against cost.
 """
 
 from __future__ import annotations
@@ -13,12 +14,15 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
 
 import torch
 from contexts import contexts_read
 from results import named_model, write_result
 
 from decoupled_ner import DecoupledNER
+from decoupled_ner.comparison.records import record_of
 from decoupled_ner.data.catalog import Dataset, load_dataset
 from decoupled_ner.inference.load import load_model
 from decoupled_ner.inference.recognizer import Recognizer
@@ -64,21 +68,25 @@ def main() -> None:
     settings = {name: getattr(options, name) for name in names} | {"dataset": data.name}
     result = {"experiment": f"prediction-{data.name}", "columns": COLUMNS, "rows": rows}
     print(write_result("table", {**result, "note": NOTE, "settings": settings}))
+    if options.limit is None:
+        for (name, folder), row in zip(models, rows, strict=True):
+            run = Path(folder).parent
+            if (run / "result.json").is_file():
+                record = record_of(run, f"cost-{data.name}", name)
+                print(write_result("scores", {**record, "seconds_a_sentence": row[1] / 1000}))
 
 
 def measured(
     data: Dataset, models: Sequence[tuple[str, str]], options: argparse.Namespace
-) -> list[list[str | float]]:
+) -> list[list[Any]]:
     """A row a model, in milliseconds of the fastest round."""
     texts = [sentence.text for sentence in data.split("test")[: options.limit]]
-    rows: list[list[str | float]] = []
+    rows: list[list[Any]] = []
     for name, folder in models:
         pruned = [once(folder, data, texts, options.dtype) for _ in range(options.rounds)]
         seconds, found, candidates, read = min(pruned, key=lambda run: run[0])
-        first = rows[0][1] if rows else 1000 * seconds / len(texts)
-        assert isinstance(first, float)
         cost = 1000 * seconds / len(texts)
-        row: list[str | float] = [name, cost, cost / first]
+        row: list[Any] = [name, cost, cost / (rows[0][1] if rows else cost)]
         if candidates:
             full = [
                 once(folder, data, texts, options.dtype, prune=False) for _ in range(options.rounds)

@@ -142,8 +142,8 @@ def _sections(
     shown_as = {"scores": ("scores", "plot"), "speed": ("speed",), "table": ("table",)}
     for kind, names in shown_as.items():
         for experiment in sorted(by_kind[kind]):
-            if f"{kind}/{experiment}" not in shown:
-                blocks = [f"{name}/{experiment}" for name in names]
+            blocks = [f"{name}/{experiment}" for name in names]
+            if shown.isdisjoint([*blocks, f"cost/{experiment}"]):
                 marked = "\n\n".join(f"<!-- begin {b} -->\n<!-- end {b} -->" for b in blocks)
                 yield f"\n## {experiment}\n\n{marked}\n"
 

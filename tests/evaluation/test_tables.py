@@ -59,6 +59,17 @@ def test_a_new_experiment_gets_a_section_once(tmp_path: Path, arguments: list[st
     assert text(tmp_path) == once
 
 
+def test_one_that_a_plot_of_costs_shows_gets_no_section(
+    tmp_path: Path, arguments: list[str]
+) -> None:
+    add(tmp_path, seconds_a_sentence=0.01)
+    with (tmp_path / "results.md").open("a") as document:
+        document.write("<!-- begin cost/core -->\n<!-- end cost/core -->\n")
+    assert main(arguments) == 0
+    assert "![F1 of core against cost](figures/core-cost.svg)" in text(tmp_path)
+    assert "## core" not in text(tmp_path)
+
+
 def test_mean_interval_and_number_of_seeds(tmp_path: Path, arguments: list[str]) -> None:
     for seed, f1 in ((1, 0.70), (2, 0.72), (3, 0.74)):
         add(tmp_path, seed=seed, f1=f1)
