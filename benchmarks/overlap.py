@@ -3,7 +3,7 @@
 ``best`` keeps those without overlaps that score highest together; ``outermost`` is the rule of the
 paper's authors, under which crossing entities stay. MODEL is the folder of a decoupled model; of
 several, with commas, the mean is taken. What one that reads a proposer takes from dev, its outside
-bias too, is fitted anew under each.
+bias too, is fitted anew under each. Rows of other systems that the result has stay.
 """
 
 from __future__ import annotations
@@ -11,12 +11,14 @@ from __future__ import annotations
 import argparse
 import sys
 from statistics import mean
+from typing import Any
 
-from results import named_model, write_result
+from results import named_model, with_other_rows, write_result
 
 from decoupled_ner import DecoupledNER
 from decoupled_ner.data.catalog import load_dataset
 from decoupled_ner.inference.measure import measure
+from decoupled_ner.training.runs import environment
 from decoupled_ner.types import InputError
 
 POLICIES = ("best", "outermost")
@@ -37,10 +39,10 @@ def main() -> None:
     options = parser.parse_args()
     try:
         data = load_dataset(options.dataset)
-        rows = []
+        rows: list[list[Any]] = []
         for given in options.models:
             name, folders = named_model(given)
-            cells: list[str | float] = [name, len(folders.split(","))]
+            cells: list[Any] = [name, len(folders.split(","))]
             for policy in POLICIES:
                 scores = []
                 for folder in folders.split(","):
@@ -56,10 +58,11 @@ def main() -> None:
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
+    kept = {key: environment()[key] for key in ("machine", "versions", "commit")}
+    facts = [{"dataset": data.name, "dtype": options.dtype, **kept} for _ in rows]
+    rows, facts = with_other_rows("overlap", 1, rows, facts)
     result = {"experiment": "overlap", "columns": COLUMNS, "rows": rows, "note": NOTE}
-    systems = [row[0] for row in rows]
-    settings = {"dataset": data.name, "dtype": options.dtype, "systems": systems}
-    print(write_result("table", {**result, "settings": settings}))
+    print(write_result("table", {**result, "settings": {"runs": facts}}))
 
 
 if __name__ == "__main__":
