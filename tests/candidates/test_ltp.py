@@ -153,7 +153,7 @@ def test_align_fills_gaps_and_passes_over_strangers():
     ]  # fmt: skip
 
 
-def test_saved_model_travels(model, tmp_path):
+def test_saved_model_travels(model, tmp_path, monkeypatch):
     union = Union([LtpNouns(model), MergedNeighbours("ltp", model=model)])
     config = json.loads(json.dumps(to_config(union, tmp_path)))
     folders = [part["init_args"]["model"] for part in config["init_args"]["generators"]]
@@ -161,6 +161,7 @@ def test_saved_model_travels(model, tmp_path):
     again = generator_from_config(config, tmp_path)
     assert again.generators[0].model == str(tmp_path / folders[0])
     assert again.candidates("我爱上海大学。") == union.candidates("我爱上海大学。")
+    monkeypatch.chdir(tmp_path)  # where no such folder is
     assert save_model("LTP/small", tmp_path) == "LTP/small"
 
 

@@ -74,12 +74,15 @@ def test_of_a_proposer(tiny_encoder: str):
     assert kept(folder)
 
 
-def test_of_a_model_with_candidates_of_ltp(tiny_encoder: str, monkeypatch: pytest.MonkeyPatch):
+def test_of_a_model_with_candidates_of_ltp(
+    tiny_encoder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     pytest.importorskip("ltp", reason="needs the extra ltp")
     from huggingface_hub import constants
 
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    recipe = find_recipe("unify", "weibo-ltp-small")
+    recipe = find_recipe("unify", "weibo-ltp-small").resolve()
+    monkeypatch.chdir(tmp_path)  # where no folder LTP/small is
     run = Run(tiny_encoder, arguments=["--data.dataset=demo", "--data.train_sentences=9"])
     folder = unify_folder(recipe, run)
     put(folder)
