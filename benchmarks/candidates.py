@@ -14,7 +14,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from results import with_other_rows, write_result
+from results import write_rows
 from rich.console import Console
 from rich.table import Table
 
@@ -52,7 +52,6 @@ UNIONS = {
     "nouns + merged, proposer": (*MERGED, "proposer"),
     "nouns + merged, LTP, tagger, proposer": (*MERGED, "ltp", "tagger", "proposer"),
 }
-EXPERIMENT = "candidates"
 COLUMNS = ["data set", "split", "trained on", "candidates", "recall", "a sentence", "F1 ceiling"]
 NOTE = (
     "Recall of gold entities and the F1 of a classifier that never errs, in percent; candidates a"
@@ -152,9 +151,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 if (found := figures.get(name))
             ]
             facts = [{"dataset": dataset.name, "checksums": dict(dataset.checksums)}] * len(rows)
-            rows, facts = with_other_rows(EXPERIMENT, 4, rows, facts)
-            result = {"experiment": EXPERIMENT, "columns": COLUMNS, "rows": rows, "note": NOTE}
-            print(write_result("table", {**result, "settings": {"runs": facts}}))
+            written = {"experiment": "candidates", "columns": COLUMNS, "note": NOTE}
+            print(write_rows(written, 4, rows, facts))
     except InputError as error:
         print(error, file=sys.stderr)
         return 2

@@ -13,12 +13,11 @@ import sys
 from statistics import mean
 from typing import Any
 
-from results import named_model, with_other_rows, write_result
+from results import named_model, write_rows
 
 from decoupled_ner import DecoupledNER
 from decoupled_ner.data.catalog import load_dataset
 from decoupled_ner.inference.measure import measure
-from decoupled_ner.training.runs import environment
 from decoupled_ner.types import InputError
 
 POLICIES = ("best", "outermost")
@@ -58,11 +57,9 @@ def main() -> None:
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
-    kept = {key: environment()[key] for key in ("machine", "versions", "commit")}
-    facts = [{"dataset": data.name, "dtype": options.dtype, **kept} for _ in rows]
-    rows, facts = with_other_rows("overlap", 1, rows, facts)
-    result = {"experiment": "overlap", "columns": COLUMNS, "rows": rows, "note": NOTE}
-    print(write_result("table", {**result, "settings": {"runs": facts}}))
+    table = {"experiment": "overlap", "columns": COLUMNS, "note": NOTE}
+    facts = [{"dataset": data.name, "dtype": options.dtype} for _ in rows]
+    print(write_rows(table, 1, rows, facts))
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from results import with_other_rows, write_result
+from results import write_rows
 
 from decoupled_ner.data.catalog import load_dataset
 from decoupled_ner.inference.tagger import Tagger
@@ -26,7 +26,6 @@ from decoupled_ner.metrics import candidate_recall
 from decoupled_ner.metrics.budget import budget_threshold
 from decoupled_ner.types import InputError, Region, Sentence, unique_regions
 
-EXPERIMENT = "proposer-recall"
 KEPT = (
     "dataset encoder seed epochs train_sentences extra_sentences checksums machine versions commit"
 )
@@ -68,9 +67,8 @@ def main() -> None:
     except (InputError, KeyError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
-    rows, facts = with_other_rows(EXPERIMENT, 4, rows, facts)
-    result = {"experiment": EXPERIMENT, "columns": COLUMNS, "rows": rows, "note": NOTE}
-    print(write_result("table", {**result, "settings": {"runs": facts}}))
+    table = {"experiment": "proposer-recall", "columns": COLUMNS, "note": NOTE}
+    print(write_rows(table, 4, rows, facts))
 
 
 def by_tagger(model: Path, dataset: str, name: str) -> dict[str, Points]:

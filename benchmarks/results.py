@@ -18,21 +18,25 @@ def write_result(kind: Kind, record: Mapping[str, Any]) -> Path:
     return results.write_result(kind, record, RESULTS)
 
 
-def with_other_rows(
-    experiment: str, keys: int, rows: list[list[Any]], facts: list[dict[str, Any]]
-) -> tuple[list[list[Any]], list[dict[str, Any]]]:
-    """These rows of a table and the facts of their runs, then those that the table has of others.
+def write_rows(
+    record: Mapping[str, Any], keys: int, rows: list[list[Any]], facts: list[dict[str, Any]]
+) -> Path:
+    """Write a table of these rows, then of those that it has of others.
 
     Args:
+        record: of the table, but for rows and settings.
         keys: how many columns tell rows apart.
+        facts: of the run behind each row; machine, versions and commit are by default this one's.
     """
+    here = results.run_facts()
+    facts = [{**here, **fact} for fact in facts]
     mine = [row[:keys] for row in rows]
     for found in results.read_results(RESULTS):
-        if found["experiment"] == experiment:
+        if found["experiment"] == record["experiment"]:
             for row, fact in zip(found["rows"], found["settings"]["runs"], strict=True):
                 if row[:keys] not in mine:
                     rows, facts = [*rows, row], [*facts, fact]
-    return rows, facts
+    return write_result("table", {**record, "rows": rows, "settings": {"runs": facts}})
 
 
 def named_model(given: str) -> tuple[str, str]:

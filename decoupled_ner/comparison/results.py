@@ -128,7 +128,7 @@ def write_result(kind: Kind, record: Mapping[str, Any], folder: Path) -> Path:
     result = {**record, "kind": kind}
     name = f"result of {record.get('system') or record.get('experiment', 'an unnamed system')}"
     _check(result, name, {"settings": _SETTINGS})
-    facts = _facts() if {"machine", "versions", "commit"} - record.keys() else {}
+    facts = run_facts() if {"machine", "versions", "commit"} - record.keys() else {}
     result = {**facts, **result}
     try:
         content = json.dumps(result, ensure_ascii=False, indent=2, sort_keys=True, allow_nan=False)
@@ -190,7 +190,7 @@ def _check(
         raise InputError(f"{name}: every row needs {len(result['columns'])} cells")
 
 
-def _facts() -> Result:
+def run_facts() -> Result:
     """This machine, the versions and the commit."""
     from decoupled_ner.training.runs import environment
 
