@@ -67,9 +67,7 @@ def compare(
     folder = output or runs_folder() / "compare" / chosen.name
     shown = progress_bar("starting", "runs", shown=not as_json)
     with terminated_as_interrupted(), shown as update:
-        found = run(
-            chosen, folder, results, lambda name, done, total: update(done, total, name), jobs
-        )
+        found = run(chosen, folder, results, update, jobs)
     failed = [f"{failure.run}: {failure.reason}" for failure in found.failures]
     content = {"output": str(folder), "results": list(found.results), "failed": failed}
     show(content, as_json, lambda _: Markdown(found.table))

@@ -72,12 +72,14 @@ def label(
     from rich.pretty import Pretty
 
     from decoupled_ner.data.distant import DistantSettings, label_texts
+    from decoupled_ner.gazetteer.edit import kept_form
     from decoupled_ner.gazetteer.readers import read_rows
     from decoupled_ner.progress import progress_bar
 
     if engine not in ("local", "ray"):
         raise InputError(f"--engine takes local or ray, not {engine!r}")
-    never = tuple(row.mention for row in read_rows(blacklist, "txt")) if blacklist else ()
+    rows = read_rows(blacklist, "txt") if blacklist else ()
+    never = (form for r in rows for form in (r.mention, kept_form(r.mention, Path(gazetteer))))
     settings = DistantSettings(
         min_length=min_length,
         min_share=min_share,
@@ -85,7 +87,7 @@ def label(
         words=words,
         crossing=crossing,  # type: ignore[arg-type]
         whole_words=whole_words,
-        blacklist=never,
+        blacklist=tuple(dict.fromkeys(never)),
         max_occurrences=max_occurrences,
         min_sentence_length=min_sentence_length,
         max_sentence_length=max_sentence_length,

@@ -105,7 +105,7 @@ def train(
             folder,
             settings,
             workers=workers,
-            progress=lambda what, done, total: update(done, total, what),
+            progress=update,
         )
     found = {"output": str(folder), **manifest["vectors"], "lexicon": manifest["lexicon"]}
     show(found, as_json, Pretty)

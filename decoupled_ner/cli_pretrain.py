@@ -131,10 +131,6 @@ def mention(
     run = training_run(context, encoder, seed, ckpt_path)
     from decoupled_ner.training.pretrain import pretrain
 
-    if gazetteer is None and not any("data.gazetteer" in given for given in context.args):
-        print(
-            "gazetteer: the small dictionaries in gazetteers/seed; --gazetteer names a larger one"
-        )
     arguments = [f"--data.gazetteer={gazetteer}"] if gazetteer else []
     pretrain("mention", run, init, arguments, name)
 

@@ -19,7 +19,8 @@ DEFAULT_RECIPE = "demo"
 
 
 def recipe_folder(stage: str) -> Path:
-    """The folder of ``unify``, ``gazetteers`` or ``baselines`` recipes.
+    """The folder of a kind of recipes: ``unify``, ``unify/proposer``, ``pretrain``,
+    ``pretrain/chains``, ``gazetteers`` or ``baselines``.
 
     Raises:
         InputError: the installation lacks it.

@@ -12,11 +12,15 @@ from rich.console import Console
 _T = TypeVar("_T")
 
 #: Called with how much is done, of how much (None where nobody knows), and what is being done.
-Update = Callable[[int, int | None, str], None]
+Progress = Callable[[int, int | None, str], None]
+
+
+def no_progress(done: int, total: int | None, what: str) -> None:
+    """Shows nothing."""
 
 
 @contextmanager
-def progress_bar(what: str, unit: str = "", *, shown: bool = True) -> Iterator[Update]:
+def progress_bar(what: str, unit: str = "", *, shown: bool = True) -> Iterator[Progress]:
     """A bar while the block runs; call what it yields to move it.
 
     Args:

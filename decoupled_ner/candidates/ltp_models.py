@@ -11,11 +11,11 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
-from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from decoupled_ner.disk import sha256_of
 from decoupled_ner.types import InputError
 
 _FILES = ["*.json", "*.bin", "*.txt"]
@@ -53,14 +53,11 @@ def save_model(name: str, directory: Path) -> str:
     source = Path(name)
     if not source.is_dir():
         return name
-    files = sorted(path for path in source.iterdir() if path.is_file())
-    digest = sha256()
-    for path in files:
-        digest.update(path.name.encode() + b"\0" + path.read_bytes())
-    folder = f"ltp-{digest.hexdigest()[:12]}"
+    folder = f"ltp-{sha256_of(source)[:12]}"
     (directory / folder).mkdir(parents=True, exist_ok=True)
-    for path in files:
-        shutil.copyfile(path, directory / folder / path.name)
+    for path in source.iterdir():
+        if path.is_file():
+            shutil.copyfile(path, directory / folder / path.name)
     return folder
 
 

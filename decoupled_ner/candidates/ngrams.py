@@ -17,6 +17,11 @@ _IDEOGRAPH = re.compile(f"[{_UNSPACED}]")
 _JOINTS = frozenset(["", " ", "·", "•", "・", "-", "'", "’", "&", ".", ". "])
 
 
+def is_unspaced(character: str) -> bool:
+    """Whether a character's script doesn't space its words, as Chinese doesn't."""
+    return _IDEOGRAPH.match(character) is not None
+
+
 class NGrams(CandidateGenerator):
     """Every run of up to ``max_units`` units without punctuation between them.
 
@@ -82,6 +87,7 @@ def _behind_marks(text: str, end: int) -> int:
 
 _TOKEN = re.compile(r"\S+")
 _CORE = re.compile(r"\w(?:.*\w)?")  # a token without the punctuation around it
+_GENITIVES = ("'s", "’s")
 _CONNECTORS = "of the and for in on de la del di da van von der den du al el bin ibn & - / ' 's"
 
 
@@ -102,7 +108,7 @@ class WordNGrams(CandidateGenerator):
     """Runs of words with a capital or a digit, for English and other spaced scripts.
 
     ``connectors`` (of, and, ``&``…) may stand inside a run. A full stop after a run's last word is
-    left out and, as in ``U.S.``, taken in: both are proposed.
+    left out and, as in ``U.S.``, taken in: both are proposed, and so are *Peter's* and *Peter*.
 
     Args:
         max_words: the longest run, in words.
@@ -137,6 +143,8 @@ class WordNGrams(CandidateGenerator):
         for token in tokens:
             if token.is_name:
                 yield Region(start, token.end)
+                if text[token.end - 2 : token.end] in _GENITIVES and token.end - 2 > start:
+                    yield Region(start, token.end - 2)
                 if text[token.end : token.end + 1] == ".":
                     yield Region(start, token.end + 1)
             elif token.text not in self.connectors:

@@ -9,9 +9,8 @@ from typing import Any, Literal
 
 import yaml
 
-from decoupled_ner.checksums import sha256_of
-from decoupled_ner.data.catalog import DATASETS
 from decoupled_ner.data.files import decode_text, read_bytes
+from decoupled_ner.disk import sha256_of
 from decoupled_ner.locations import dataset_recipe, find_recipe, recipe_folder, runs_folder
 from decoupled_ner.models.encoder import is_small, load_encoder_config
 from decoupled_ner.training.chain_inputs import (
@@ -185,9 +184,7 @@ def plan(experiment: Experiment, output: Path) -> Iterator[Plan]:
         InputError: an unknown data set, system or encoder, or stage 1 that is asked for and not
             there.
     """
-    # Sets of the catalog are published and stay as they are; of others this says what there is.
-    own = experiment.dataset not in DATASETS
-    data = {"data": dataset_inputs(experiment.dataset)} if own else {}
+    data = {"data": dataset_inputs(experiment.dataset)}
     prepared = [_prepare(experiment, system) for system in experiment.chosen]
     for seed in experiment.seeds:
         for size in experiment.sizes or (None,):
@@ -266,7 +263,7 @@ def _find(name: str, dataset: str, encoder: str) -> tuple[Stage, Path]:
         return "unify", dataset_recipe(dataset, small=small)
     if name.endswith((".yaml", ".yml")):
         path = find_recipe("unify", name)
-        return ("tagger" if "parts:" in decode_text(read_bytes(path), path) else "unify"), path
+        return ("tagger" if _has_parts(path) else "unify"), path
     if (recipe_folder("baselines") / f"{name}.yaml").is_file():
         return "tagger", find_recipe("baselines", name)
     if any((recipe_folder("unify") / f"{name}{size}.yaml").is_file() for size in ("", "-small")):
@@ -277,6 +274,14 @@ def _find(name: str, dataset: str, encoder: str) -> tuple[Stage, Path]:
         for path in recipe_folder(stage).glob("*.yaml")
     )
     raise InputError(f"no system {name!r}; there are decoupled, {', '.join(known)}")
+
+
+def _has_parts(recipe: Path) -> bool:
+    """Whether a recipe is of a tagger; of what is no recipe Lightning will say so."""
+    try:
+        return "parts" in yaml.safe_load(decode_text(read_bytes(recipe), recipe))["model"]
+    except (ValueError, yaml.YAMLError, LookupError, TypeError):
+        return False
 
 
 def named_systems(recipes: Sequence[str]) -> tuple[System, ...]:

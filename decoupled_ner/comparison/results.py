@@ -32,6 +32,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
+from decoupled_ner.disk import beside
 from decoupled_ner.types import InputError
 
 Kind = Literal["scores", "speed", "table"]
@@ -136,9 +137,8 @@ def write_result(kind: Kind, record: Mapping[str, Any], folder: Path) -> Path:
         raise InputError(f"{name}: not JSON ({error})") from error
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / file_name(result)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    beside.write_text(content + "\n", encoding="utf-8")
-    beside.replace(path)
+    with beside(path) as fresh:
+        fresh.write_text(content + "\n", encoding="utf-8")
     return path
 
 

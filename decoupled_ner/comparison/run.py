@@ -21,12 +21,11 @@ from decoupled_ner.comparison.experiment import Experiment, Plan, plan
 from decoupled_ner.comparison.records import record_of
 from decoupled_ner.comparison.results import Result, write_result
 from decoupled_ner.comparison.tables import cost_plot, plot, score_table
-from decoupled_ner.data.files import told_of_writing, write_lines
-from decoupled_ner.training.runs import only_process, stamp_of, write_json, written_since
+from decoupled_ner.data.files import write_lines
+from decoupled_ner.disk import told_of_writing, write_json
+from decoupled_ner.progress import Progress, no_progress
+from decoupled_ner.training.runs import only_process, stamp_of, written_since
 from decoupled_ner.types import InputError
-
-#: Told the names of the runs that go on, how many are done, and how many there are.
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +50,7 @@ def compare(
     experiment: Experiment,
     output: Path,
     results: Path | None = None,
-    progress: Progress = lambda name, done, total: None,
+    progress: Progress = no_progress,
     jobs: int = 1,
 ) -> Comparison:
     """Do what is left of an experiment, and write ``table.md``, ``results.json``, ``f1.svg``
@@ -60,6 +59,7 @@ def compare(
     Args:
         output: the comparison's folder; runs and logs lie in it too.
         results: a folder for one JSON file a run as well.
+        progress: told how many runs are done, of how many, and the names of those that go on.
         jobs: how many runs go on at once, each with its share of the cores and, where there are
             GPUs, with one of them. A small encoder does not make use of many cores, so several
             runs with few each end sooner than one after the other; the times that are measured
@@ -86,13 +86,13 @@ def _compare(experiment: Experiment, output: Path, progress: Progress, jobs: int
     plans = list(plan(experiment, output.resolve()))
     (output / "logs").mkdir(parents=True, exist_ok=True)
     ended: dict[str, Failure | None] = {}
-    pool = _Pool(output / "logs", jobs, lambda names: progress(names, len(ended), len(plans)))
+    pool = _Pool(output / "logs", jobs, lambda names: progress(len(ended), len(plans), names))
     found = Comparison((), (), "")
     with pool:
         for name, failure in pool.run(plans):
             ended[name] = failure
             found = _write(experiment, plans, ended, output)
-    progress("done", len(plans), len(plans))
+    progress(len(plans), len(plans), "done")
     return found
 
 

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from decoupled_ner.data.brat import BYTE_ORDER_MARK
-from decoupled_ner.data.files import of_sentence, told_of_writing
+from decoupled_ner.data.files import of_sentence
+from decoupled_ner.disk import told_of_writing
 from decoupled_ner.labels import checked_type
 from decoupled_ner.types import InputError, Sentence
 

@@ -15,7 +15,6 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from decoupled_ner.checksums import sha256_of
 from decoupled_ner.data.brat import BRAT_FILES, read_documents, sentences_of, split_documents
 from decoupled_ner.data.files import Parsed
 from decoupled_ner.data.formats import (
@@ -29,6 +28,7 @@ from decoupled_ner.data.formats import (
 )
 from decoupled_ner.data.locate import locate
 from decoupled_ner.data.rows import CATALOG, Row, as_it_is
+from decoupled_ner.disk import sha256_of
 from decoupled_ner.labels import LabelSet
 from decoupled_ner.types import InputError, Sentence
 
@@ -138,14 +138,22 @@ def _user_files(path: Path, format: str | None) -> dict[str, Path]:
     if not path.is_dir():
         raise InputError(f"{path}: neither a file nor a folder; write what it gives into a file")
     files: dict[str, Path] = {}
+    annotated = {file.stem for file in path.glob("[!.]*.ann")}
     for file in sorted(path.iterdir()):
         split = split_of(file)
         usable = file.is_file() or any(file.rglob("*.ann"))
-        if split is None or file.name.startswith(".") or not usable:
+        # A document of the folder, whatever its name says, is no split.
+        is_document = file.suffix in BRAT_FILES and file.stem in annotated
+        if split is None or file.name.startswith(".") or not usable or is_document:
             continue
         if split in files:
             raise InputError(f"{path}: both {files[split].name} and {file.name} could be {split}")
         files[split] = file
+    if files and annotated:
+        raise InputError(
+            f"{path}: has BRAT documents, e.g. {min(annotated)}.ann, and beside them"
+            f" {next(iter(files.values())).name}: put the documents of each split into a folder"
+        )
     if files:
         return {split: files[split] for split in SPLITS if split in files}
     if any(path.rglob("*.ann")):

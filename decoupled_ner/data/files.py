@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import lzma
-import os
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -12,10 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from decoupled_ner.disk import beside, told_of_writing
 from decoupled_ner.types import InputError, Sentence
 
 #: Endings of the files that are unpacked.
 PACKED = (".xz", ".gz")
+_PACKED_OTHERWISE = (".7z", ".bz2", ".lz4", ".rar", ".zip", ".zst")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +38,13 @@ def opened(path: Path) -> Iterator[tuple[BinaryIO, BinaryIO]]:
     """A file's bytes as they lie on disk, and unpacked when its name ends in .xz or .gz.
 
     Raises:
-        InputError: the file is missing, unreadable or damaged.
+        InputError: the file is missing, unreadable or damaged, or packed in another way.
     """
+    if path.suffix.lower() in _PACKED_OTHERWISE:
+        raise InputError(f"{path}: only .xz and .gz are unpacked here: unpack it first")
     try:
         with path.open("rb") as raw:
-            yield raw, _unpacked(raw, path.suffix)
+            yield raw, _unpacked(raw, path.suffix.lower())
     except OSError as error:  # gzip.BadGzipFile too
         raise InputError(f"{path}: can't be read ({error.strerror or error})") from error
     except (EOFError, lzma.LZMAError, zlib.error) as error:
@@ -108,17 +111,6 @@ def of_sentence(sentence: Sentence, index: int) -> Iterator[None]:
         raise InputError(f"sentence {sentence.id or index}: {error}") from error
 
 
-@contextmanager
-def told_of_writing(path: Path) -> Iterator[None]:
-    """Make what keeps ``path`` from being written an `InputError`."""
-    try:
-        yield
-    except UnicodeEncodeError as error:
-        raise InputError(f"{path}: half of a surrogate pair can't be written as UTF-8") from error
-    except OSError as error:
-        raise InputError(f"{path}: can't be written ({error.strerror})") from error
-
-
 def make_room(path: Path) -> None:
     """Make the folder that a file is to lie in: before long work that ends with writing it.
 
@@ -145,15 +137,11 @@ def write_lines(lines: Iterable[str], path: Path) -> None:
     with told_of_writing(path):
         _check_no_folder(path)
         if path.exists() and not path.is_file():
-            _write(lines, path, path.suffix)
+            _write(lines, path, path.suffix.lower())
             return
         target = path.resolve() if path.is_symlink() else path
-        beside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-        try:
-            _write(lines, beside, path.suffix)
-            beside.replace(target)
-        finally:
-            beside.unlink(missing_ok=True)
+        with beside(target) as fresh:
+            _write(lines, fresh, path.suffix.lower())
 
 
 def _write(lines: Iterable[str], path: Path, suffix: str) -> None:

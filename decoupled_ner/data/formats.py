@@ -82,7 +82,7 @@ def format_of(path: Path) -> str:
     Raises:
         InputError: the extension says nothing.
     """
-    suffixes = [suffix for suffix in path.suffixes if suffix not in PACKED]
+    suffixes = [s for s in map(str.lower, path.suffixes) if s not in PACKED]
     name = _EXTENSIONS.get(suffixes[-1]) if suffixes else None
     if name is None:
         raise InputError(

@@ -4,6 +4,7 @@ many of each an epoch draws. Entries are rows of its columns; texts are read a f
 from __future__ import annotations
 
 import hashlib
+import random
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -161,12 +162,18 @@ def quotas(counts: Sequence[int], temperature: float, total: int) -> list[int]:
     ]
 
 
-def draw(group: Rows, count: int, rng: np.random.Generator) -> Rows:
-    """``count`` of a group: all of it as often as that goes, and of the rest each at most once."""
+def draw(group: Rows, start: int, stop: int, seed: str) -> Rows:
+    """Numbers ``start`` to ``stop`` of an endless stream in which a group comes pass by pass, each
+    time in another order."""
     if not len(group):
         return group
-    times, rest = divmod(count, len(group))
-    return np.concatenate([np.tile(group, times), rng.choice(group, rest, replace=False)])
+    passes = range(start // len(group), -(-stop // len(group)))
+    orders = [
+        np.random.default_rng(random.Random(f"{seed}-{number}").getrandbits(64)).permutation(group)
+        for number in passes
+    ]
+    before = passes.start * len(group)
+    return np.concatenate([group[:0], *orders])[start - before : stop - before]
 
 
 def is_held_out(text: str, share: float) -> bool:

@@ -1,9 +1,10 @@
 """From a text and its regions to the token ids that the decoupled model reads.
 
 A text is tokenised once. A region's mention and the two halves of its context are then slices of
-that one sequence, which gives the very ids that tokenising the three parts by themselves gives,
-as long as the region's borders do not cut a word (a pre-token: a Chinese character, a run of
-letters, a punctuation mark). Where they do, only the pieces of the cut word are tokenised anew.
+that one sequence, which gives the very ids that tokenising the three parts by themselves gives
+(but for the space before a mention, which byte-level tokenizers read with it), as long as the
+region's borders do not cut a word (a pre-token: a Chinese character, a run of letters, a
+punctuation mark). Where they do, only the pieces of the cut word are tokenised anew.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from tokenizers import Encoding
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
+from decoupled_ner.candidates.ngrams import is_unspaced
 from decoupled_ner.gazetteer import KnownTypes
 from decoupled_ner.models.encoder import plain_tokenizer
 from decoupled_ner.types import InputError, Region, well_formed
@@ -67,6 +69,8 @@ class PairEncoder:
     ) -> None:
         self.known = known
         self._backend = plain_tokenizer(tokenizer)
+        # Byte-level BPE: a word behind a space has other pieces than at the text's beginning.
+        self._reads_spaces = self._ids(" a") != self._ids("a")
         self.cls, self.sep = int(tokenizer.cls_token_id), int(tokenizer.sep_token_id)
         self.mask, self.pad = int(tokenizer.mask_token_id), int(tokenizer.pad_token_id)
         self.mention_budget = max_mention_tokens - 2
@@ -95,25 +99,34 @@ class PairEncoder:
         pair = self.assemble(mention, left, right)
         return self._looked_up(pair, tokens.text[region.start : region.end])
 
-    def with_mention(self, pair: Pair, mention: str) -> Pair:
-        """The pair with another mention in its context."""
-        [ids] = self.encode_mentions([mention])
-        return self._looked_up(pair._replace(mention=ids), mention)
+    def encode_with(self, tokens: TokenizedText, region: Region, mention: str) -> Pair:
+        """``encode``, with another mention in the region's place."""
+        before = tokens.text[region.start - 1 : region.start]
+        [ids] = self._mentions([mention], [" " if before == " " else ""])
+        return self._looked_up(self.encode(tokens, region)._replace(mention=ids), mention)
 
     def encode_mentions(self, mentions: Sequence[str]) -> list[list[int]]:
-        """The ids of mentions by themselves, N in, N out: those that `encode` gives a region."""
-        tokens = self.tokenize_batch(mentions)
-        return [self._mention(text) for text in tokens]
+        """The ids of mentions by themselves, N in, N out: those that `encode` gives them in a text,
+        behind a space where their script has spaces."""
+        return self._mentions(mentions, ["" if is_unspaced(m[:1]) else " " for m in mentions])
 
-    def _mention(self, tokens: TokenizedText) -> list[int]:
-        ids = self._between(tokens, 0, len(tokens.text), self.mention_budget)
-        return self.assemble(ids, [], []).mention
+    def _mentions(self, mentions: Sequence[str], before: Sequence[str]) -> list[list[int]]:
+        """Ids of mentions that stand behind what is ``before`` each, a space or nothing."""
+        if not self._reads_spaces:
+            before = [""] * len(mentions)
+        texts = [space + mention for space, mention in zip(before, mentions, strict=True)]
+        parts = (
+            self._between(tokens, len(space), len(tokens.text), self.mention_budget)
+            for space, tokens in zip(before, self.tokenize_batch(texts), strict=True)
+        )
+        return [self.assemble(ids, [], []).mention for ids in parts]
 
     def _looked_up(self, pair: Pair, mention: str) -> Pair:
         return pair if self.known is None else pair._replace(known=self.known(mention))
 
     def encode_plainly(self, text: str, region: Region) -> Pair:
-        """``encode`` by tokenising mention, left and right each by itself: slow and obvious."""
+        """``encode`` by tokenising mention, left and right each by itself: slow and obvious, and
+        equal to it where spaces are no part of tokens, as in BERT's WordPiece."""
         parts = (text[region.start : region.end], text[: region.start], text[region.end :])
         pair = self.assemble(*(self._ids(well_formed(part)) for part in parts))
         return self._looked_up(pair, parts[0])

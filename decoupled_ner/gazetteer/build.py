@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from decoupled_ner.checksums import sha256_of
+from decoupled_ner.disk import sha256_of, write_json
 from decoupled_ner.gazetteer.entries import Entry
 from decoupled_ner.gazetteer.gazetteer import Gazetteer
 from decoupled_ner.gazetteer.normalise import Normaliser
@@ -21,12 +20,10 @@ from decoupled_ner.gazetteer.places import PlaceSuffixes
 from decoupled_ner.gazetteer.readers import Row, fail, read_rows
 from decoupled_ner.gazetteer.sources import PLACE, Plan, Source, load_sources, locate
 from decoupled_ner.locations import locked
+from decoupled_ner.progress import Progress, no_progress
 from decoupled_ner.types import InputError
 
 MANIFEST = "build.json"
-
-#: Called with the number of sources done, of all sources, and what comes next.
-Progress = Callable[[int, int, str], None]
 
 
 @dataclass(slots=True)
@@ -71,6 +68,7 @@ class _Typing:
     ) -> None:
         self._source, self._count = source, count
         self._normaliser, self._places = normaliser, places
+        self._endings = normaliser.endings(source.short_forms)
 
     def entries(self, row: Row) -> Iterator[Entry]:
         """The entry of a row and that of its short form, where they are kept."""
@@ -94,17 +92,17 @@ class _Typing:
     def _type(self, mention: str, tag: str | None) -> str | None:
         source = self._source
         label = source.type or (source.tags.get(tag or "") if source.tags else tag)
-        if label != PLACE:
+        if label != PLACE or not source.splits:
             return label
         return (self._places and self._places.type_of(mention)) or source.default_type
 
     def _short_form(self, mention: str) -> str | None:
-        endings = [ending for ending in self._source.short_forms if mention.endswith(ending)]
+        endings = [ending for ending in self._endings if mention.endswith(ending)]
         return mention.removesuffix(max(endings, key=len)) if endings else None
 
 
 def build_entries(
-    plan: Plan, counts: list[SourceCount], progress: Progress | None = None
+    plan: Plan, counts: list[SourceCount], progress: Progress = no_progress
 ) -> Iterator[Entry]:
     """The entries of every source in turn, as a stream; ``counts`` grows by one a source.
 
@@ -116,10 +114,9 @@ def build_entries(
     """
     normaliser = Normaliser(plan.rules)
     suffixes = plan.rules.place_suffixes
-    places = PlaceSuffixes.load(suffixes) if suffixes else None
+    places = PlaceSuffixes.load(suffixes, normaliser.endings) if suffixes else None
     for number, source in enumerate(plan.sources):
-        if progress:
-            progress(number, len(plan.sources), f"reading {source.name}")
+        progress(number, len(plan.sources), f"reading {source.name}")
         path = locate(source, plan.folder)
         count = SourceCount(source.name, source.licence, sha256_of(path))
         counts.append(count)
@@ -132,12 +129,11 @@ def build_entries(
                 weights[claim] = max(entry.weight, weights.get(claim, 0.0))
         for (mention, label), weight in weights.items():
             yield Entry(mention, label, source.name, weight)
-    if progress:
-        progress(len(plan.sources), len(plan.sources), "compiling")
+    progress(len(plan.sources), len(plan.sources), "compiling")
 
 
 def build_gazetteer(
-    sources: str | Path, directory: str | Path, progress: Progress | None = None
+    sources: str | Path, directory: str | Path, progress: Progress = no_progress
 ) -> dict[str, Any]:
     """Build ``directory`` from a sources file: gazetteer, Parquet and manifest.
 
@@ -227,7 +223,5 @@ def _write(gazetteer: Gazetteer, directory: Path, manifest: dict[str, Any] | Non
     """Write the Parquet, the manifest where there is one, and last the gazetteer itself."""
     write_parquet(gazetteer.table, directory / PARQUET)
     if manifest is not None:
-        beside = directory / f"{MANIFEST}.{os.getpid()}.tmp"
-        beside.write_text(json.dumps(manifest, ensure_ascii=False, indent=2) + "\n", "utf-8")
-        beside.replace(directory / MANIFEST)
+        write_json(directory / MANIFEST, manifest)
     gazetteer.save(directory)

@@ -36,6 +36,7 @@ def add(
     Raises:
         InputError: there is no gazetteer, or the mention or the type cannot be one.
     """
+    label = label.strip()
     with _opened(Path(directory)) as gazetteer:
         mention = kept_form(mention, Path(directory))
         others = (entry for entry in gazetteer if (entry.mention, entry.source) != (mention, USER))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -11,14 +12,15 @@ from decoupled_ner.gazetteer.gazetteer import Gazetteer
 from decoupled_ner.gazetteer.parquet import PARQUET, read_parquet
 from decoupled_ner.gazetteer.readers import read_rows
 from decoupled_ner.gazetteer.storage import stored_digest
-from decoupled_ner.types import InputError
+from decoupled_ner.types import InputError, well_formed
 
 
 def load_gazetteer(paths: str | Path | Sequence[str | Path]) -> Gazetteer:
     """One gazetteer of compiled folders and dictionary files (see `readers.FORMATS`).
 
     A file's own types are kept as they are, counts are not read as weights: every entry of a
-    dictionary file weighs 1, and `UNTYPED` is its type where the file names none.
+    dictionary file weighs 1, however often it stands there, and `UNTYPED` is its type where the
+    file names none.
 
     Raises:
         InputError: nothing is there, or it is malformed.
@@ -26,7 +28,13 @@ def load_gazetteer(paths: str | Path | Sequence[str | Path]) -> Gazetteer:
     listed = [paths] if isinstance(paths, str | Path) else list(paths)
     if len(listed) == 1 and Path(listed[0]).is_dir():
         return Gazetteer.load(listed[0])
-    return Gazetteer.from_entries(entry for path in listed for entry in _entries(Path(path)))
+    files = [Path(path) for path in listed]
+    stems = Counter(path.stem for path in files)
+    return Gazetteer.from_entries(
+        entry
+        for path in files
+        for entry in _entries(path, well_formed(path.stem if stems[path.stem] == 1 else str(path)))
+    )
 
 
 def load_columns(path: str | Path) -> Columns:
@@ -46,11 +54,11 @@ def load_columns(path: str | Path) -> Columns:
     return Columns.of(load_gazetteer(path).table)
 
 
-def _entries(path: Path) -> Iterator[Entry]:
+def _entries(path: Path, source: str) -> Iterator[Entry]:
     if not path.exists():
         raise InputError(f"{path}: no such file or folder: build a gazetteer or name a dictionary")
     if path.is_dir():
         yield from Gazetteer.load(path)
     else:
-        for row in read_rows(path):
-            yield Entry(row.mention, row.tag or UNTYPED, path.stem)
+        rows = ((row.mention, row.tag or UNTYPED) for row in read_rows(path))
+        yield from (Entry(mention, label, source) for mention, label in dict.fromkeys(rows))

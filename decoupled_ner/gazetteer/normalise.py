@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -18,6 +18,7 @@ Script = Literal["simplified", "traditional"]
 _OPENCC_CONFIG = {"simplified": "t2s", "traditional": "s2t"}
 _NOTE = re.compile(r"\s*[(（][^()（）]*[)）]$")
 _SPACES = re.compile(r"\s+")
+_INVISIBLE = re.compile("[\ufeff\u200b\u2060]")  # joined files and web pages bring them in
 _LETTER = re.compile(r"[^\W\d_]")
 _UNFIT = re.compile("[\0\ud800-\udfff]")  # what a gazetteer cannot hold
 
@@ -53,13 +54,18 @@ class Normaliser:
         )
 
     def form(self, text: str, notes: bool = False) -> str:
-        """``text`` in the form in which mentions are kept: single spaces, and no note in brackets
-        unless ``notes`` are kept."""
+        """``text`` in the form in which mentions are kept: single spaces, nothing invisible, and no
+        note in brackets unless ``notes`` are kept."""
         if self._rules.nfkc:
             text = unicodedata.normalize("NFKC", text)
-        text = _SPACES.sub(" ", text).strip()
+        text = _SPACES.sub(" ", _INVISIBLE.sub("", text)).strip()
         text = text if notes else _NOTE.sub("", text)
         return text if _UNFIT.search(text) else self._convert(text)  # which would raise
+
+    def endings(self, endings: Iterable[str]) -> tuple[str, ...]:
+        """Endings of names as they are, and in the form in which mentions are kept: one character
+        by itself may be converted to another than in a name."""
+        return tuple(dict.fromkeys(e for raw in endings for e in (raw, self.form(raw, notes=True))))
 
     def fault(self, mention: str) -> str | None:
         """Why ``mention``, already in its form, is left out; None when it is kept."""

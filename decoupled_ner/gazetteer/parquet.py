@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from decoupled_ner.disk import beside
 from decoupled_ner.gazetteer.columns import Columns, pyarrow, texts_of
 from decoupled_ner.gazetteer.storage import Support, Table
 from decoupled_ner.labels import OUTSIDE
@@ -46,12 +46,8 @@ def write_parquet(table: Table, path: Path) -> None:
         "weights": lists(pa.array(table.weights)),
     }
     content = pa.table(columns).replace_schema_metadata({_DIGEST: table.digest})
-    beside = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    try:
-        pq.write_table(content, beside, compression="zstd", row_group_size=65_536)
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+    with beside(path) as fresh:
+        pq.write_table(content, fresh, compression="zstd", row_group_size=65_536)
 
 
 def read_parquet(path: Path, digest: str) -> Columns | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -18,13 +19,25 @@ class PlaceSuffixes:
     (*大街*) names no place.
     """
 
-    def __init__(self, rules: dict[str, list[str]]) -> None:
-        self._type_of = {suffix: label for label, suffixes in rules.items() for suffix in suffixes}
+    def __init__(
+        self, rules: dict[str, list[str]], forms: Callable[[Iterable[str]], Iterable[str]] = iter
+    ) -> None:
+        self._type_of: dict[str, str] = {}
+        for label, suffixes in rules.items():
+            self._type_of |= dict.fromkeys(suffixes, label)
+        for label, suffixes in rules.items():
+            for form in forms(suffixes):
+                self._type_of.setdefault(form, label)
         self._lengths = sorted({len(suffix) for suffix in self._type_of}, reverse=True)
 
     @classmethod
-    def load(cls, path: Path) -> PlaceSuffixes:
+    def load(
+        cls, path: Path, forms: Callable[[Iterable[str]], Iterable[str]] = iter
+    ) -> PlaceSuffixes:
         """Read the rules.
+
+        Args:
+            forms: the forms that some suffixes have in names; a rule's own come first.
 
         Raises:
             InputError: the file is missing, is not such YAML, has one suffix under two types, or
@@ -46,7 +59,7 @@ class PlaceSuffixes:
             if suffix in seen:
                 raise InputError(f"{path}: suffix {suffix!r} stands twice: keep it under one type")
             seen.add(suffix)
-        return cls(rules)
+        return cls(rules, forms)
 
     def type_of(self, name: str) -> str | None:
         """The type of ``name``, None when no rule knows its ending."""

@@ -73,7 +73,7 @@ def _line_reader(parse: Callable[[str], Iterator[Row]]) -> Reader:
     """A reader of a format whose lines are read one by one. Blank lines are left out."""
 
     def read(path: Path, on_error: OnError, skip: int) -> Iterator[Row]:
-        for number, line in enumerate(_lines(path, skip), skip + 1):
+        for number, line in enumerate(_lines(path, on_error, skip), skip + 1):
             if line.strip():
                 try:
                     yield from parse(line.rstrip("\r\n"))
@@ -83,18 +83,19 @@ def _line_reader(parse: Callable[[str], Iterator[Row]]) -> Reader:
     return read
 
 
-def _lines(path: Path, skip: int) -> Generator[str, None, None]:
-    """Lines with their ends, but for the first ``skip``. Of Unicode's many line ends only those of
-    Unix, Windows and old Macs end one: real names hold U+2028."""
+def _lines(path: Path, on_error: OnError, skip: int) -> Generator[str, None, None]:
+    """Lines with their ends, but for the first ``skip``; one that is not UTF-8 is empty once
+    ``on_error`` has heard of it. Of Unicode's many line ends only those of Unix, Windows and old
+    Macs end one: real names hold U+2028. A byte order mark goes from any line: files are joined."""
     with path.open("rb") as file:
         lines = (line for part in file for line in part.splitlines(keepends=True))
         for number, raw in islice(enumerate(lines, 1), skip, None):
             try:
-                yield raw.decode("utf-8-sig" if number == 1 else "utf-8")
+                yield raw.decode("utf-8-sig")
             except UnicodeDecodeError as error:
-                raise InputError(
-                    f"{path}:{number}: not UTF-8 (byte {error.start} of the line): convert the file"
-                ) from error
+                where = f"{path}:{number}: not UTF-8 (byte {error.start} of the line)"
+                on_error(InputError(f"{where}: convert the file"))
+                yield ""
 
 
 def _txt(line: str) -> Iterator[Row]:
@@ -139,7 +140,7 @@ def _table(delimiter: str) -> Reader:
     """A reader of delimited files with a header; ``mention TAB type TAB weight`` needs none."""
 
     def read(path: Path, on_error: OnError, skip: int) -> Iterator[Row]:
-        raw = _lines(path, skip)
+        raw = _lines(path, on_error, skip)
         if delimiter == ",":  # strict, or a quote that nothing closes hides the rest of the file
             lines = csv.reader(raw, strict=True)
         else:  # quotes are characters like any other in tab-separated lists
@@ -219,6 +220,10 @@ def _json_rows(data: Any) -> Iterator[Row]:
         for key, value in data.items():
             if isinstance(value, dict) and _tells_of_one(value):
                 yield _json_row({**value, "mention": key})
+            elif isinstance(value, dict) and any(
+                isinstance(value.get(t), str) for t in _TAG_FIELDS
+            ):
+                raise ValueError(f"{key!r} has a type beside lists: are these names, or fields?")
             elif isinstance(value, dict | list):
                 yield Row(key)
                 yield from _json_rows(value)
@@ -256,7 +261,7 @@ def _json_row(item: Any) -> Row:
         raise ValueError(f"{mention!r}: the type must be text, got {tag!r}")
     if count is not None and (isinstance(count, bool) or not isinstance(count, int | float)):
         raise ValueError(f"{mention!r}: the count must be a number, got {count!r}")
-    return Row(mention, tag, count)
+    return Row(mention, (tag or "").strip() or None, count)
 
 
 #: ``txt``: one mention a line, lines that begin with ``# `` are comments. ``word-tag-count``: as

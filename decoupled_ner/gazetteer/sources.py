@@ -13,7 +13,7 @@ from typing import Any, get_args
 
 import yaml
 
-from decoupled_ner.checksums import sha256_of
+from decoupled_ner.disk import sha256_of
 from decoupled_ner.gazetteer.entries import LEAST_WEIGHT
 from decoupled_ner.gazetteer.normalise import Rules, Script
 from decoupled_ner.gazetteer.readers import FORMATS
@@ -61,6 +61,11 @@ class Source:
     short_forms: tuple[str, ...] = ()
     default_type: str | None = None
 
+    @property
+    def splits(self) -> bool:
+        """Whether places among its entries are typed by their endings."""
+        return PLACE in (self.type, *self.tags.values())
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -94,7 +99,7 @@ def load_sources(path: str | Path) -> Plan:
     if repeated := {name for name in names if names.count(name) > 1}:
         raise InputError(f"{path}: two sources are called {min(repeated)!r}: rename one")
     rules = _rules(data.get("rules") or {}, path)
-    if rules.place_suffixes is None and any(_splits(source) for source in sources):
+    if rules.place_suffixes is None and any(source.splits for source in sources):
         raise InputError(f"{path}: type 'place' needs 'place_suffixes' under 'rules'")
     return Plan(path.parent, sources, rules)
 
@@ -146,10 +151,6 @@ def _download(source: Source) -> Path:
         ) from error
 
 
-def _splits(source: Source) -> bool:
-    return PLACE in (source.type, *source.tags.values())
-
-
 def _source(item: Any, number: int, path: Path) -> Source:
     where = f"{path}: source {number}"
     if not isinstance(item, dict):
@@ -178,6 +179,9 @@ def _check_source(source: Source, where: str) -> None:
         raise InputError(f"{where}: a 'url' needs its 'sha256'")
     if source.type and source.tags:
         raise InputError(f"{where}: give either 'type' or 'tags'")
+    for label in (source.type, source.default_type, *source.tags.values()):
+        if label is not None and (not label or label.strip() != label):
+            raise InputError(f"{where}: the type {label!r} is empty or has spaces around it")
     if not 2 * LEAST_WEIGHT <= source.weight <= sys.float_info.max:  # short forms have half of it
         least = f"{2 * LEAST_WEIGHT:f}"
         raise InputError(
@@ -185,7 +189,7 @@ def _check_source(source: Source, where: str) -> None:
         )
     if source.skip_rows < 0:
         raise InputError(f"{where}: 'skip_rows' must be 0 or more, got {source.skip_rows}")
-    if source.default_type and not _splits(source):
+    if source.default_type and not source.splits:
         raise InputError(f"{where}: 'default_type' is for type 'place' only")
 
 

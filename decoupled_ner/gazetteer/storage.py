@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -28,6 +27,7 @@ import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as to_bytes
 
+from decoupled_ner.disk import beside, told_of_writing
 from decoupled_ner.gazetteer.entries import LEAST_WEIGHT, Entry
 from decoupled_ner.labels import OUTSIDE
 from decoupled_ner.types import InputError
@@ -171,10 +171,13 @@ def table_of(entries: Iterable[Entry]) -> Table:
 
 def _check(entry: Entry) -> None:
     mention = entry.mention
-    try:
-        mention.encode()
-    except UnicodeEncodeError as error:
-        raise InputError(f"mention {mention!r} holds a lone surrogate: mend its source") from error
+    for what, name in (("", mention), ("its type ", entry.label), ("its source ", entry.source)):
+        try:
+            name.encode()
+        except UnicodeEncodeError as error:
+            raise InputError(
+                f"mention {mention!r}: {what}{name!r} holds a lone surrogate: mend its source"
+            ) from error
     if not mention or AFTER in mention:
         raise InputError(f"mention {mention!r} is empty or holds a null character: leave it out")
     if not entry.label:
@@ -206,10 +209,12 @@ def weigh(claims: Iterable[tuple[str, float]]) -> dict[str, float]:
 
 
 def save_table(directory: Path, table: Table, automaton: bytes) -> Path:
-    """Write the gazetteer's file beside, then rename it."""
-    directory.mkdir(parents=True, exist_ok=True)
+    """Write the gazetteer's file beside, then rename it.
+
+    Raises:
+        InputError: the folder can't be written.
+    """
     path = directory / FILE_NAME
-    beside = path.with_name(f"{FILE_NAME}.{os.getpid()}.tmp")
     header = {
         "format": _FORMAT,
         "digest": table.digest,
@@ -227,11 +232,10 @@ def save_table(directory: Path, table: Table, automaton: bytes) -> Path:
         "weights": table.weights,
         "automaton": np.frombuffer(automaton, np.uint8),
     }
-    try:
-        beside.write_bytes(to_bytes(arrays, header))
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+    with told_of_writing(directory):
+        directory.mkdir(parents=True, exist_ok=True)
+    with told_of_writing(path), beside(path) as fresh:
+        fresh.write_bytes(to_bytes(arrays, header))
     return path
 
 

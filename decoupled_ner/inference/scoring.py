@@ -107,13 +107,11 @@ class RegionScorer:
         self, texts: Sequence[str], regions: Sequence[Sequence[Region]]
     ) -> list[float]:
         """How far the contexts of these regions raise the global logit of each label (L numbers)
-        against that of ``O``, at most; empty where that can't be told apart from the mentions'
-        share (`DecoupledModel.classify_mentions`), or there is no region."""
+        against that of ``O``, at most; empty where there is no region."""
         pairs = self._pairs(texts, regions)
-        mentions = self._of_mentions(pairs)
-        if mentions is None or not pairs:
+        if not pairs:
             return []
-        contexts = self._logits(pairs)[:, 0] - mentions
+        contexts = self._logits(pairs)[:, 0] - self._of_mentions(pairs)
         return (contexts - contexts[:, :1]).amax(0).tolist()
 
     def _pairs(self, texts: Sequence[str], regions: Sequence[Sequence[Region]]) -> list[Pair]:
@@ -126,14 +124,15 @@ class RegionScorer:
     def _furthest(self, pairs: Sequence[Pair]) -> Tensor | None:
         """The global logits (R, L) with what contexts add at most; None where that is not known."""
         reach = self.model.config.context_reach
-        mentions = self._of_mentions(pairs) if reach else None
-        if mentions is None:
+        if not reach:
             return None
-        return mentions + torch.tensor([0.0, *(label + REACH_MARGIN for label in reach[1:])])
+        return self._of_mentions(pairs) + torch.tensor(
+            [0.0, *(label + REACH_MARGIN for label in reach[1:])]
+        )
 
-    def _of_mentions(self, pairs: Sequence[Pair]) -> Tensor | None:
-        """The mentions' share of the global logits, (R, L) in float32 on the CPU; None where they
-        have none."""
+    def _of_mentions(self, pairs: Sequence[Pair]) -> Tensor:
+        """The mentions' share of the global logits (`DecoupledModel.classify_mentions`), (R, L) in
+        float32 on the CPU."""
         logits = torch.empty(len(pairs), len(self.model.config.labels))
         states = self._mention_states({tuple(pair.mention) for pair in pairs})
         for first in range(0, len(pairs), _MENTIONS_PER_BATCH):
@@ -142,8 +141,6 @@ class RegionScorer:
             known = torch.tensor([pair.known for pair in batch], device=self.model.device)
             with precision(self.model, self._autocast):
                 share = self.model.classify_mentions(h_m, known)
-            if share is None:
-                return None
             logits[first : first + len(batch)] = share.cpu()
         return logits
 

@@ -31,7 +31,6 @@ class DecoupledConfig(PreTrainedConfig):
         share_encoders: one encoder reads mentions and contexts (the paper's default) or two.
         alpha, beta: weights of the mention and the context loss, in [0, 1].
         dropout: before each classifier.
-        head_hidden_size: width of a hidden layer in the global classifier; 0 for a linear one.
         max_mention_tokens, max_context_tokens: special tokens included; longer mentions lose their
             middle, longer contexts become a window around the mention.
         outside_bias: added to the global logit of ``O`` at prediction: corrects for training on
@@ -59,7 +58,6 @@ class DecoupledConfig(PreTrainedConfig):
     alpha: float = 0.5
     beta: float = 0.5
     dropout: float = 0.1
-    head_hidden_size: int = 0
     max_mention_tokens: int = 32
     max_context_tokens: int = 128
     outside_bias: float = 0.0
@@ -115,7 +113,7 @@ class DecoupledModel(PreTrainedModel):
         self.dropout = nn.Dropout(config.dropout)
         self.mention_classifier = nn.Linear(hidden, labels)
         self.context_classifier = nn.Linear(hidden, labels)
-        self.global_classifier = _global_classifier(2 * hidden, config.head_hidden_size, labels)
+        self.global_classifier = nn.Linear(2 * hidden, labels)
         self.gazetteer_classifier = self._gazetteer_classifier()
         self.proposer = self._own_proposer(config.proposer) if config.proposer else None
         self.post_init()  # type: ignore[no-untyped-call]
@@ -190,12 +188,9 @@ class DecoupledModel(PreTrainedModel):
             context_logits=self.context_classifier(h_c).float(),
         )
 
-    def classify_mentions(self, h_m: Tensor, known: Tensor | None = None) -> Tensor | None:
+    def classify_mentions(self, h_m: Tensor, known: Tensor | None = None) -> Tensor:
         """The part of the global logits, (B, L), that mentions alone give, what a gazetteer says of
-        them included; their contexts add the rest. None for a classifier with a hidden layer, which
-        has no such parts."""
-        if not isinstance(self.global_classifier, nn.Linear):
-            return None
+        them included; their contexts add the rest."""
         weight = self.global_classifier.weight[:, : h_m.shape[1]]
         logits = F.linear(h_m, weight, self.global_classifier.bias).float()
         return self._with_gazetteer(logits, known)
@@ -275,9 +270,3 @@ def unified_loss(
     return UnifiedLoss(
         global_ + alpha * mention + beta * context, global_, mention, context, weight
     )
-
-
-def _global_classifier(inputs: int, hidden: int, labels: int) -> nn.Module:
-    if hidden == 0:
-        return nn.Linear(inputs, labels)
-    return nn.Sequential(nn.Linear(inputs, hidden), nn.GELU(), nn.Linear(hidden, labels))

@@ -35,6 +35,8 @@ _quiet = RLock()
 BUNDLED = ("zh-small",)
 #: Encoders at most this wide take the ``-small`` recipes.
 SMALL_HIDDEN_SIZE = 512
+#: Model types, beside all RoBERTas, whose positions begin behind the padding token's id.
+_BEHIND_PADDING = ("camembert", "data2vec-text", "ibert", "longformer", "luke", "mpnet", "xmod")
 
 #: What transformers raises for a folder that is no encoder, or a damaged one.
 LOADING_ERRORS = (
@@ -161,8 +163,8 @@ def check_length(encoder: Mapping[str, Any], tokens: int) -> None:
     """Raise an `InputError` where an encoder of this configuration can't read so many tokens at
     once, special ones included."""
     positions = encoder.get("max_position_embeddings", tokens)
-    if "roberta" in encoder["model_type"]:
-        positions -= 2  # it counts its positions from 2
+    if "roberta" in encoder["model_type"] or encoder["model_type"] in _BEHIND_PADDING:
+        positions -= encoder.get("pad_token_id", 1) + 1
     if tokens > positions:
         raise InputError(f"the encoder reads {positions} tokens at most, not {tokens}")
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback, RichProgressBar
 
+from decoupled_ner.disk import beside
 from decoupled_ner.training.cli import ResumePoint
 from decoupled_ner.training.schedule import StableDecay
 from decoupled_ner.types import InputError
@@ -58,7 +59,12 @@ class Budget(Callback):
 
     def state_dict(self) -> dict[str, Any]:
         schedule = self.schedule.state_dict()
-        return {"seconds": self.seconds, "schedule": schedule, "finished": self.finished}
+        return {
+            "seconds": self.seconds,
+            "minutes": self.minutes,
+            "schedule": schedule,
+            "finished": self.finished,
+        }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self._seconds_before = state_dict["seconds"]
@@ -67,9 +73,14 @@ class Budget(Callback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._since, self.step = time.monotonic(), trainer.global_step
-        if self.finished and not self._saved(trainer):
+        if self.finished and self._had_finished and not self._saved(trainer):
             trainer.should_stop = True  # it was ended between its last step and the encoder's file
             return
+        if self.finished and not self._had_finished:
+            raise InputError(
+                f"the run has {self.step} steps already, {self.schedule.end} or more: give"
+                " --finish, and the decay begins here, or more --model.steps"
+            )
         if self.finished or self._had_finished:
             raise InputError(
                 f"the run has {self.step} steps already: to make it longer, raise --model.steps"
@@ -105,11 +116,11 @@ class Budget(Callback):
 
     @staticmethod
     def _saved(trainer: pl.Trainer) -> bool:
-        """Whether the finished run has written what it is."""
+        """Whether the run has written what it is, at this step."""
         try:
             result = json.loads((Path(trainer.default_root_dir) / "result.json").read_bytes())
-            return result.get("finished") is True
-        except (OSError, ValueError, AttributeError):
+            return bool(result["finished"] and result["steps"] == trainer.global_step)
+        except (OSError, ValueError, LookupError, TypeError):
             return False
 
     def _now(self) -> float:
@@ -158,9 +169,8 @@ class BudgetProgressBar(RichProgressBar):
 
 def replace_by_copy(source: Path, target: Path) -> None:
     """Copy a file beside, then rename."""
-    fresh = target.with_name(f".{target.stem}.new")
-    shutil.copyfile(source, fresh)
-    fresh.replace(target)
+    with beside(target) as fresh:
+        shutil.copyfile(source, fresh)
 
 
 def _folder(trainer: pl.Trainer) -> Path:

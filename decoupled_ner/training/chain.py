@@ -16,12 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TextIO
 
-from decoupled_ner.checksums import sha256_of
+from decoupled_ner.disk import sha256_of, write_json
 from decoupled_ner.training.runs import (
     CHAIN_STEP,
     STEP_FILE,
     stamp_of,
-    write_json,
     written_since,
 )
 from decoupled_ner.types import InputError
@@ -30,6 +29,10 @@ State = Literal["up to date", "unfinished", "changed", "new"]
 
 #: The stages that LightningCLI runs: they resume by themselves.
 RESUMABLE = ("encoder", "mention", "context", "proposer", "unify")
+#: Arguments whose files count by their checksums, among the inputs.
+_PLACES = ("--text=", "--sources=")
+#: What the files in a folder end in that steps make.
+_MADE = (".bin", ".json", ".model", ".safetensors", ".tsv", ".txt")
 
 
 @dataclass(frozen=True)
@@ -45,8 +48,8 @@ class Step:
         folder: where it writes.
         result: the file that it writes last.
         record: what was done, where the chain keeps it.
-        leaves: further files in its folder that other steps and users read; the shards of
-            ``distant`` are those that its manifest names.
+        leaves: further files and folders in its folder that other steps and users read; the shards
+            of ``distant`` are those that its manifest names.
         how: further arguments, which change nothing of what is made.
     """
 
@@ -61,15 +64,21 @@ class Step:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of the arguments and the inputs."""
-        content = json.dumps([self.arguments, sorted(self.inputs.items())])
+        """SHA-256 of the arguments and the inputs, wherever these lie."""
+        what = [option for option in self.arguments if not option.startswith(_PLACES)]
+        content = json.dumps([what, list(self.inputs.items())])  # texts count in their order
         return hashlib.sha256(content.encode()).hexdigest()
 
-    def is_whole(self) -> bool:
-        """Whether all is there still that it made, by its result, for others."""
-        shards = json.loads(self.result.read_text(encoding="utf-8")).get("shards", [])
-        names = [*self.leaves, *(shard["name"] for shard in shards)]
-        return all((self.folder / name).is_file() for name in names)
+    def made(self) -> str | None:
+        """SHA-256 of its result and of all that it made for others; None where a part of that is
+        gone. Notes that lie beside it do not count."""
+        try:
+            shards = json.loads(self.result.read_text(encoding="utf-8")).get("shards", [])
+            names = [self.result.name, *self.leaves, *(shard["name"] for shard in shards)]
+            parts = [sha256_of(self.folder / name, *_MADE) for name in names]
+        except (InputError, OSError, ValueError):
+            return None
+        return hashlib.sha256("".join(parts).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -90,8 +99,7 @@ class Chain:
             return "changed", ", ".join(names) or "settings"
         if record["result"] is None:
             return "unfinished", ""
-        same = step.result.is_file() and sha256_of(step.result) == record["result"]
-        if not same or not step.is_whole():
+        if step.made() != record["result"]:
             return "changed", "its output"
         return "up to date", ""
 
@@ -136,7 +144,7 @@ class Chain:
                 f"step {step.name} stopped before its end, as its options say: the same command"
                 " goes on with it"
             )
-        write_json(step.record, {**record, "result": sha256_of(step.result)})
+        write_json(step.record, {**record, "result": step.made()})
 
 
 def _began(step: Step) -> bool:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from decoupled_ner.checksums import sha256_of
 from decoupled_ner.data.catalog import DATASETS, load_dataset
 from decoupled_ner.data.distant.texts import text_files
 from decoupled_ner.data.files import decode_text, read_bytes
 from decoupled_ner.data.formats import path_and_format
+from decoupled_ner.disk import sha256_of
 from decoupled_ner.gazetteer.sources import load_sources, locate
 
-_DATASET_OPTION = "--data.exclude_mentions_of"
+#: The setting that names a data set whose mentions are read.
+_EXCLUDES = "exclude_mentions_of"
 #: Options that name a file of settings, in which more files may be named.
 _RECIPE_OPTIONS = ("--config", "--recipe")
 
@@ -99,7 +100,7 @@ def option_inputs(options: Sequence[str], made: Sequence[Path] = ()) -> dict[str
     found: dict[str, str] = {}
     for option in joined(options):
         name, _, value = option.partition("=")
-        if name == _DATASET_OPTION:
+        if name == f"--data.{_EXCLUDES}":
             found |= dataset_inputs(value)
             continue
         named = setting_inputs(value, made)
@@ -121,22 +122,26 @@ def joined(options: Sequence[str]) -> list[str]:
 
 
 def setting_inputs(text: str, made: Sequence[Path] = ()) -> dict[str, str]:
-    """Of the files and folders that YAML names: a recipe, or the value of an option.
+    """Of the files, the folders and the sets with excluded mentions that YAML names: a recipe, or
+    the value of an option.
 
     Args:
         made: folders of the chain's own steps. What lies in them is not there yet when the chain
             begins; the step's fingerprint stands for it.
     """
     try:
-        found = _named(yaml.safe_load(text))
+        settings = yaml.safe_load(text)
     except (yaml.YAMLError, ValueError):  # no YAML, as Lightning will say; a ValueError: 2024-13-01
-        found = _named(text)
+        settings = text
+    found = _named(settings)
+    sets = [dataset_inputs(name) for name in _excluded(settings)]
     own = [folder.resolve() for folder in made]
-    return {
+    files = {
         name: sha256_of(path)
         for name, path in found.items()
         if not any(path.resolve().is_relative_to(folder) for folder in own)
     }
+    return {name: checksum for part in (files, *sets) for name, checksum in part.items()}
 
 
 def _named(value: Any) -> dict[str, Path]:
@@ -153,6 +158,16 @@ def _named(value: Any) -> dict[str, Path]:
         return {value: path} if value and path.exists() else {}
     except (OSError, ValueError):  # too long for a path
         return {}
+
+
+def _excluded(settings: Any) -> Iterator[str]:
+    """The data sets whose mentions settings exclude."""
+    if isinstance(settings, Mapping):
+        for key, value in settings.items():
+            if key == _EXCLUDES and isinstance(value, str):
+                yield value
+            else:
+                yield from _excluded(value)
 
 
 def encoder_inputs(encoder: Path) -> dict[str, str]:

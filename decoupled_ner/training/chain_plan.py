@@ -35,8 +35,6 @@ _OPTIONS = ("distant", *RESUMABLE)
 #: Those of them that a recipe without the key leaves out.
 _OPTIONAL = ("encoder", "proposer")
 _KEYS = {"dataset", "recipe", "text", "sources", *_OPTIONS}
-#: Where `save_pretrained` writes the weights.
-_WEIGHTS = "model.safetensors"
 #: Options of distant that change nothing of what it writes.
 _HOW = ("--processes=", "--engine=")
 #: Options of unify that may put another proposer, or none, in place of the recipe's or the chain's.
@@ -135,8 +133,7 @@ class _Builder:
             **recipe_inputs(find_recipe("pretrain", "encoder-adapt")),
             **option_inputs(options),
         }
-        leaves = (f"{name}/{_WEIGHTS}",)
-        self.start = self._add("encoder", arguments, inputs, folder, leaves=leaves)
+        self.start = self._add("encoder", arguments, inputs, folder, leaves=(name,))
         self.init = str(folder / name)
 
     def stage(self, stage: Stage, data: str, source: Step, options: Sequence[str]) -> None:
@@ -154,8 +151,7 @@ class _Builder:
             **recipe_inputs(find_recipe("pretrain", stage, small=small)),
             **option_inputs(options),
         }
-        leaves = (f"encoder/{_WEIGHTS}",)
-        self.start = self._add(stage, arguments, inputs, folder, leaves=leaves)
+        self.start = self._add(stage, arguments, inputs, folder, leaves=("encoder",))
         self.init = str(folder / "encoder")
 
     def proposer(self, options: Sequence[str]) -> None:
@@ -173,7 +169,7 @@ class _Builder:
             **option_inputs(options),
         }
         folds = any(option.startswith("--folds") for option in options)
-        leaves = (f"model/{_WEIGHTS}", *((ALL_FOLDS_FILE,) if folds else ()))
+        leaves = ("model", *((ALL_FOLDS_FILE,) if folds else ()))
         self.reading = self._add("proposer", arguments, inputs, folder, leaves=leaves)
 
     def unify(self, recipe: str | None, gazetteer: Step, options: Sequence[str]) -> None:
@@ -203,7 +199,7 @@ class _Builder:
             **({read.name: read.fingerprint} if read else {}),
             **option_inputs(options, made),
         }
-        self._add("unify", arguments, inputs, folder, leaves=(f"model/{_WEIGHTS}",))
+        self._add("unify", arguments, inputs, folder, leaves=("model",))
 
     def _start_inputs(self) -> dict[str, str]:
         if self.start is None:

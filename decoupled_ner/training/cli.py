@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -136,16 +136,18 @@ def _quiet() -> None:
     warnings.filterwarnings("ignore", ".*is not supported by the model summary")
 
 
-def _leaves(settings: Any, name: str = "") -> dict[str, Any]:
-    """Nested settings by their dotted names."""
-    if isinstance(settings, list):
-        settings = dict(enumerate(settings))
-    if not isinstance(settings, dict) or not settings:
-        return {name: settings}
-    found: dict[str, Any] = {}
-    for key, value in settings.items():
-        found |= _leaves(value, f"{name}.{key}" if name else str(key))
-    return found
+def _differences(before: Any, now: Any, name: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """The dotted names of settings that have two values. A key that only one side has is a setting
+    that came or went with a version; two paths may name the same."""
+    if isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
+        before, now = dict(enumerate(before)), dict(enumerate(now))
+    if isinstance(before, dict) and isinstance(now, dict):
+        for key in (key for key in before if key in now):
+            yield from _differences(before[key], now[key], f"{name}.{key}" if name else str(key))
+        return
+    texts = isinstance(before, str) and isinstance(now, str)
+    if before != now and not (texts and "/" in before + now):
+        yield name, before, now
 
 
 def link_seeds(parser: LightningArgumentParser) -> None:
@@ -165,6 +167,8 @@ class TrainingCLI(LightningCLI):
     """
 
     progress_bar: ClassVar[type[RichProgressBar]] = RichProgressBar
+    #: The state that a resumed run goes on from, in the folder of checkpoints.
+    goes_on_from: ClassVar[str] = "last"
     #: Settings of model and data that a run may go on with other values of.
     may_change: ClassVar[frozenset[str]] = frozenset(["data.num_workers"])
 
@@ -178,7 +182,7 @@ class TrainingCLI(LightningCLI):
     ) -> None:
         self.effort = Effort()
         _quiet()
-        self.folder, self.resume = folder, resume
+        self.folder, self.resume, self.given = folder, resume, arguments
         self._training_class, self._data_class = model_class, data_class
         self.checkpoints = folder / "checkpoints"
         # A resumed run logs beside what it had logged before.
@@ -240,8 +244,15 @@ class TrainingCLI(LightningCLI):
         is an earlier run moved."""
         self.model.build(self.datamodule)
         if self.resume:
+            path = self.checkpoints / f"{self.goes_on_from}.ckpt"
+            self.check_state(torch.load(path, map_location="cpu", mmap=True, weights_only=False))
             self._check_settings()
         prepare_run(self.folder, self.resume)
+
+    def check_state(self, state: dict[str, Any]) -> None:
+        """Raise an `InputError` where a state can't be gone on from, while nothing has changed."""
+        if (data := state.get(type(self.datamodule).__qualname__)) is not None:
+            self.datamodule.load_state_dict(data)
 
     def _check_settings(self) -> None:
         """That a run goes on as it began: half of the settings are in its state, half are not.
@@ -255,12 +266,9 @@ class TrainingCLI(LightningCLI):
         except OSError:
             return
         parser, config = self._parser(self.subcommand), self.config[self.subcommand]
-        given = _leaves(yaml.safe_load(parser.dump(config, skip_none=False)))
-        for name, before in _leaves(yaml.safe_load(written)).items():
-            now = given.get(name, before)
-            paths = any(isinstance(value, str) and "/" in value for value in (before, now))
-            own = name.startswith(("model.", "data.")) and name not in self.may_change
-            if own and not paths and before != now:
+        given = yaml.safe_load(parser.dump(config, skip_none=False))
+        for name, before, now in _differences(yaml.safe_load(written), given):
+            if name.startswith(("model.", "data.")) and name not in self.may_change:
                 raise InputError(
                     f"the run in {self.folder} began with {name}={before}, and would go on with"
                     f" {now}: give it the same, or begin anew without --ckpt_path"

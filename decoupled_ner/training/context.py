@@ -98,6 +98,9 @@ class ContextData(StageOneData):
     def items_per_epoch(self) -> int:
         return self.sentences_per_epoch
 
+    def identity(self) -> dict[str, Any]:
+        return {name: self.manifest[name] for name in ("texts", "gazetteer", "settings")}
+
     def training_batches(self, rank: int, world_size: int) -> StreamBatches:
         sentences = EndlessSentences(self.distant, self.held_out, self.seed)
         return self._batches(

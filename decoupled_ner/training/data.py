@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cached_property, partial
+from typing import Any
 
 from decoupled_ner.candidates.base import CandidateGenerator
 from decoupled_ner.candidates.gazetteer import with_mentions_of
@@ -216,6 +217,10 @@ class UnifiedData(SentenceData):
 
     def items_per_epoch(self) -> int:
         return len(self.pairs()[0]) + self.negatives_per_epoch()
+
+    def identity(self) -> dict[str, Any]:
+        digest = None if self.gazetteer is None else self.gazetteer.digest
+        return {**super().identity(), "gazetteer": digest}
 
     def label_counts(self) -> list[int]:
         """Pairs of each label in an epoch, ``O`` first."""

@@ -47,6 +47,23 @@ class TrainingData(pl.LightningDataModule, ABC):
     def items_per_epoch(self) -> int:
         """How many items an epoch trains on, over all processes."""
 
+    def identity(self) -> dict[str, Any]:
+        """What tells this data from other data that settings call the same: checksums."""
+        return {}
+
+    def state_dict(self) -> dict[str, Any]:
+        """The identity, so that a run that is resumed goes on with its own data."""
+        return self.identity()
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Raise an `InputError` where a run that is resumed had other data."""
+        mine = self.identity()
+        if other := [name for name in mine if state_dict.get(name, mine[name]) != mine[name]]:
+            raise InputError(
+                f"this run began with another {other[0].removesuffix('_sha256')}: give it the same,"
+                " or begin anew without --ckpt_path"
+            )
+
     @property
     @abstractmethod
     def validates(self) -> bool:

@@ -13,6 +13,7 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 from rich.console import Console
 
 from decoupled_ner.data.catalog import is_dataset
+from decoupled_ner.disk import write_json
 from decoupled_ner.inference.compute import DType
 from decoupled_ner.inference.evaluate import render
 from decoupled_ner.inference.html import write_report
@@ -29,7 +30,6 @@ from decoupled_ner.training.runs import (
     environment,
     only_process,
     run_folder,
-    write_json,
 )
 from decoupled_ner.training.sentence_data import SentenceData
 from decoupled_ner.training.starts import Start, resolve_start, resumed_start
@@ -194,6 +194,8 @@ def train(
     """
     if run.resume and not (folder / "checkpoints" / "last.ckpt").is_file():
         raise InputError(f"nothing to resume in {folder}: leave out --ckpt_path last")
+    if not run.resume:
+        _check_start(folder, start.encoder if start else run.encoder)
     said = f", {start.reason}" if start else ""
     print(f"{system}: {arguments[0][2:]}, encoder {run.encoder}{said}, run {folder}", flush=True)
     resuming = ["--ckpt_path=last"] if run.resume else []
@@ -228,6 +230,16 @@ def train(
         }
         (finish or finish_recognizer)(cli, folder, record)
         return folder
+
+
+def _check_start(folder: Path, encoders: str) -> None:
+    """Raise an `InputError` where a run starts from what it would move aside."""
+    for encoder in encoders.split(","):
+        if Path(encoder).resolve().is_relative_to(folder.resolve()):
+            raise InputError(
+                f"{encoder} lies in {folder}, where this run writes: give it another --name, or"
+                " start from a copy"
+            )
 
 
 def finish_recognizer(cli: TrainingCLI, folder: Path, record: dict[str, Any]) -> None:

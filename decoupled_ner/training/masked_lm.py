@@ -224,14 +224,15 @@ class MaskedLMTraining(BaseTraining):
 
     def facts(self) -> dict[str, Any]:
         data, trainer = self.data, self.trainer
-        step_tokens = data.batch_size * data.block_length * trainer.accumulate_grad_batches
-        tokens, seconds = self.budget.step * step_tokens, self.budget.seconds
+        items = data.batch_size * trainer.accumulate_grad_batches
+        tokens = self.budget.step * items * data.block_length
+        seconds = self.budget.seconds
         return {
             "corpus": data.corpus.manifest,
             "finished": self.budget.finished,
             "steps": self.budget.step,
             "tokens_seen": tokens,
-            "epochs": tokens / len(data.corpus.train),
+            "epochs": self.budget.step * items / data.items_per_epoch(),
             "train_seconds": seconds,
             "tokens_per_second": tokens / seconds,
             "mfu": self.throughput.latest.get("mfu") if self.throughput else None,

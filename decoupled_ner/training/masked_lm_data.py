@@ -22,10 +22,9 @@ from decoupled_ner.data.corpus import (
 )
 from decoupled_ner.data.corpus.blocks import SHORTEST_BLOCK
 from decoupled_ner.data.corpus.masks import check_shares
-from decoupled_ner.data.corpus.once import Progress as ShowProgress
 from decoupled_ner.data.corpus.vocabulary import given_vocabulary
 from decoupled_ner.models.encoder import load_tokenizer
-from decoupled_ner.progress import progress_bar
+from decoupled_ner.progress import Progress, progress_bar
 from decoupled_ner.training.batches import Batches
 from decoupled_ner.training.datamodule import TrainingData, evaluation_loader
 from decoupled_ner.types import InputError
@@ -99,8 +98,7 @@ class MaskedLMData(TrainingData):
     def validates(self) -> bool:
         return self.validation_blocks > 0
 
-    def state_dict(self) -> dict[str, Any]:
-        """What makes a run's blocks: a state of other ones is none of this run's."""
+    def identity(self) -> dict[str, Any]:
         manifest = self.corpus.manifest
         kept = ("tokenizer_sha256", "segmenter", "segmenter_model", "held_out", "version")
         return {
@@ -108,20 +106,6 @@ class MaskedLMData(TrainingData):
             "block_length": self.block_length,
             **{name: manifest[name] for name in kept},
         }
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Check that a run that is resumed goes on with its own blocks.
-
-        Raises:
-            InputError: it had other ones, or other tokens.
-        """
-        mine = self.state_dict()
-        if other := [name for name in mine if state_dict[name] != mine[name]]:
-            raise InputError(
-                f"the run had another {other[0].removesuffix('_sha256')}: give it the same text,"
-                " vocabulary and settings of the data, or start a new one with --encoder from what"
-                " it has saved"
-            )
 
     def items_per_epoch(self) -> int:
         """Blocks of one pass through the text."""
@@ -150,9 +134,10 @@ class MaskedLMData(TrainingData):
         assert trainer is not None
         if self.validation_blocks < trainer.world_size:
             raise InputError(f"only {self.validation_blocks} blocks are held out: raise held_out")
+        size = max(self.batch_size, 2 * trainer.world_size)  # cut evenly, each has some for all
         batches = BlockBatches(
             self._pack(self.corpus.held_out, 0), self._masker(0), self.validation_blocks,
-            max(self.batch_size, trainer.world_size), 0, trainer.global_rank, trainer.world_size,
+            size, 0, trainer.global_rank, trainer.world_size,
         )  # fmt: skip
         return evaluation_loader(batches)
 
@@ -164,7 +149,7 @@ class MaskedLMData(TrainingData):
         return BlockMasker(self.tokenizer, self.mask_share, self.whole_words, seed)
 
 
-def _vocabulary(given: str | None, text: list[str], size: int, progress: ShowProgress) -> str:
+def _vocabulary(given: str | None, text: list[str], size: int, progress: Progress) -> str:
     """The tokenizer's folder or hub id."""
     if given is None:
         return str(prepare_vocabulary(text, size, progress))

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from pytorch_lightning.utilities import rank_zero_only
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -65,7 +66,8 @@ class MentionData(StageOneData):
         possible_names: words that this generator proposes as a whole are never ``O``, since they
             may be names that the gazetteer lacks.
         temperature: at least 1; infinity draws as many of every type.
-        entries_per_epoch: at most so many; None for as many as there are.
+        entries_per_epoch: about so many, and of each type at least one; None for as many as there
+            are.
         held_out: share of the entries, chosen by their hash, that only validate.
         max_tokens: special tokens included; longer mentions keep their two ends.
         batch_size, num_workers, seed: as in :class:`.TrainingData`.
@@ -106,6 +108,8 @@ class MentionData(StageOneData):
             raise InputError(f"entries_per_epoch={entries_per_epoch} must be at least 1")
         self.max_tokens = max_tokens
         own = gazetteer == SEED
+        if own and rank_zero_only.rank == 0:  # type: ignore[attr-defined]
+            print("gazetteer: the small dictionaries in gazetteers/seed; --gazetteer names another")
         columns = Columns.of(seed_gazetteer().table) if own else load_columns(gazetteer)
         mentions = training_mentions(exclude_mentions_of) if exclude_mentions_of else set()
         words = common_words(columns, mentions, possible_names, min_weight)
@@ -134,6 +138,9 @@ class MentionData(StageOneData):
 
     def items_per_epoch(self) -> int:
         return sum(self.drawn)
+
+    def identity(self) -> dict[str, Any]:
+        return {"gazetteer": self.typed.columns.digest}
 
     def training_batches(self, rank: int, world_size: int) -> StreamBatches:
         return self._batches(self.entries, self.drawn, self.batch_size, rank, world_size)
@@ -192,11 +199,13 @@ class MentionBatches(StreamBatches):
         return self.typed.read(self._rows[start:stop])
 
     def _draw(self, epoch: int) -> Rows:
-        """The rows of an epoch, in random order."""
-        seed = random.Random(f"entries-{self.seed}-{epoch}").getrandbits(64)
-        rng = np.random.default_rng(seed)
-        pairs = zip(self.groups, self.drawn, strict=True)
-        return rng.permutation(np.concatenate([draw(group, count, rng) for group, count in pairs]))
+        """The rows of an epoch, in random order; a label's go on where the epoch before ended."""
+        rng = np.random.default_rng(random.Random(f"order-{self.seed}-{epoch}").getrandbits(64))
+        parts = [
+            draw(group, epoch * count, (epoch + 1) * count, f"entries-{self.seed}-{label}")
+            for label, (group, count) in enumerate(zip(self.groups, self.drawn, strict=True))
+        ]
+        return rng.permutation(np.concatenate(parts))
 
     def length_of(self, item: MentionLabel) -> int:
         return len(item.mention)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from decoupled_ner.disk import write_json
 from decoupled_ner.locations import find_recipe
 from decoupled_ner.models.encoder import is_small, load_encoder_config
 from decoupled_ner.training.cli import TrainingCLI
@@ -13,7 +14,7 @@ from decoupled_ner.training.context import ContextData, ContextTraining
 from decoupled_ner.training.curves import write_curves
 from decoupled_ner.training.launch import Run, train
 from decoupled_ner.training.mention import MentionData, MentionTraining
-from decoupled_ner.training.runs import run_folder, write_json
+from decoupled_ner.training.runs import run_folder
 from decoupled_ner.training.stage1 import StageOneTraining
 from decoupled_ner.training.starts import resolve_start, resumed_start, stage_one_run
 

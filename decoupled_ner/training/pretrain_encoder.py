@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from pytorch_lightning.cli import LightningArgumentParser
 
+from decoupled_ner.disk import write_json
 from decoupled_ner.locations import find_recipe
 from decoupled_ner.models.encoder import is_uncased
 from decoupled_ner.training.budget import (
@@ -23,7 +23,7 @@ from decoupled_ner.training.cli import TrainingCLI, link_seeds
 from decoupled_ner.training.launch import Run, train
 from decoupled_ner.training.masked_lm import MaskedLMTraining, check_end, size_of_new
 from decoupled_ner.training.masked_lm_data import SCRATCH, MaskedLMData
-from decoupled_ner.training.runs import run_folder, write_json
+from decoupled_ner.training.runs import run_folder
 from decoupled_ner.training.schedule import StableDecay
 from decoupled_ner.training.stage1 import save_masked_lm
 from decoupled_ner.training.starts import Start
@@ -40,8 +40,6 @@ class EncoderCLI(TrainingCLI):
         *("model.steps", "model.minutes", "model.piece_minutes", "model.finish", "model.compile"),
         *("model.decay_share", "data.processes", "data.validation_blocks"),
     }
-    #: The state that a resumed run goes on from, in the folder of checkpoints.
-    goes_on_from = "last"
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.add_lightning_class_args(StepResumePoint, "resume_point")
@@ -59,17 +57,16 @@ class EncoderCLI(TrainingCLI):
         if self._get(self.config, "trainer").max_steps != -1:
             raise InputError("--trainer.max_steps: give --model.steps, after which the run ends")
 
-    def before_fit(self) -> None:
-        if self.resume:
-            path = Path(self.checkpoints) / f"{self.goes_on_from}.ckpt"
-            state = torch.load(path, map_location="cpu", mmap=True, weights_only=False)
-            self.check_state(state)
-        super().before_fit()
-
     def check_state(self, state: dict[str, Any]) -> None:
-        """Raise an `InputError` where a state can't be gone on from, while nothing has changed."""
-        if (data := state.get(type(self.datamodule).__qualname__)) is not None:
-            self.datamodule.load_state_dict(data)
+        super().check_state(state)
+        minutes = next((s["minutes"] for s in state["callbacks"].values() if "minutes" in s), None)
+        model = self._get(self.config, "model")
+        given = any(option.startswith("--model.steps") for option in self.given)
+        if minutes is not None and model.minutes is None and not (given or model.finish):
+            raise InputError(
+                f"this run was to take {minutes:g} minutes: give --model.minutes again, with"
+                " --model.steps=null, or --model.steps"
+            )
 
     def after_fit(self) -> None:
         """All processes take part, so it is not done later."""

@@ -14,6 +14,7 @@ import numpy as np
 from rich.console import Console
 
 from decoupled_ner.data.out_of_fold import FoldText, OutOfFold
+from decoupled_ner.disk import write_json
 from decoupled_ner.inference.budget_curve import budget_curve, render_curve
 from decoupled_ner.inference.proposer import Proposer, ProposerCandidates
 from decoupled_ner.locations import find_recipe
@@ -27,7 +28,6 @@ from decoupled_ner.training.runs import (
     run_folder,
     stamp_of,
     terminated_as_interrupted,
-    write_json,
     written_since,
 )
 from decoupled_ner.types import InputError

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import platform
 import re
@@ -165,10 +164,3 @@ def written_since(path: Path, before: Any) -> bool:
     is of an earlier run, which a run that failed early leaves in its place. (The times of two files
     tell less: they may be coarse, and copying a folder sets them anew.)"""
     return path.is_file() and stamp_of(path) != before
-
-
-def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write beside, then rename, so that no reader sees half a file."""
-    fresh = path.with_name(f".{path.name}.new")
-    fresh.write_text(json.dumps(content, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
-    fresh.replace(path)

@@ -37,6 +37,8 @@ class StableDecay:
                 f"warmup_steps={self.warmup} must be at least 0,"
                 f" decay_share={self.decay_share} in (0, 1)"
             )
+        if self.steps is not None and self.steps < 1:
+            raise InputError(f"steps={self.steps} must be at least 1")
         if self.steps is not None:
             self.decay_steps = max(1, round(self.steps * self.decay_share))
             self.decay_from = self.steps - self.decay_steps

@@ -136,8 +136,10 @@ class PairBatches(EpochBatches):
         return collate_pairs(pairs, self.encoder.pad, [item.label for item in items])
 
     def _pair(self, item: LabelledRegion) -> Pair:
-        pair = self.encoder.encode(self.texts[item.sentence], item.region)
-        return pair if item.mention is None else self.encoder.with_mention(pair, item.mention)
+        text = self.texts[item.sentence]
+        if item.mention is None:
+            return self.encoder.encode(text, item.region)
+        return self.encoder.encode_with(text, item.region, item.mention)
 
     def __getitem__(self, key: tuple[int, int]) -> PairBatch:
         batch: PairBatch = super().__getitem__(key)

@@ -112,6 +112,9 @@ class SentenceData(TrainingData):
             "sentences": len(self.data.split(self.fit_on)),
         }
 
+    def identity(self) -> dict[str, Any]:
+        return {"data set": dict(self.data.checksums)}
+
     def require_entities(self) -> None:
         """Raise an `InputError` if there is no entity to train on."""
         if not any(sentence.entities for sentence in self.training_sentences):

@@ -51,7 +51,6 @@ class UnifiedTraining(EncoderTraining):
         alpha, beta: weights of the mention and the context loss.
         dropout: before the classifiers.
         encoder_dropout: inside the encoder; None keeps the encoder's own setting.
-        head_hidden_size: width of a hidden layer in the global classifier; 0 for none.
         class_weights: ``balanced`` weighs each label by its inverse frequency.
         outside_bias: added to the logit of ``O`` at prediction. ``auto`` corrects for the share of
             negatives that training draws; ``f1`` does too, and lowers the probability from which
@@ -82,7 +81,6 @@ class UnifiedTraining(EncoderTraining):
         beta: float = 0.5,
         dropout: float = 0.1,
         encoder_dropout: float | None = None,
-        head_hidden_size: int = 0,
         class_weights: ClassWeights = "none",
         outside_bias: float | Literal["auto", "f1"] = 0.0,
         overlap: str = "best",
@@ -111,7 +109,6 @@ class UnifiedTraining(EncoderTraining):
             alpha=alpha,
             beta=beta,
             dropout=dropout,
-            head_hidden_size=head_hidden_size,
             max_mention_tokens=max_mention_tokens,
             max_context_tokens=max_context_tokens,
             overlap=overlap,
@@ -223,20 +220,6 @@ class UnifiedTraining(EncoderTraining):
         self.log("train/proposer", loss.total.detach() / loss.windows)
         return self.joint.gamma * self.mean_over_ranks(loss.total, loss.windows)
 
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint["gazetteer"] = self._gazetteer_digest
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        if checkpoint.get("gazetteer") != self._gazetteer_digest:
-            raise InputError(
-                "this run began with another gazetteer: give it the same, or begin anew without"
-                " --ckpt_path"
-            )
-
-    @property
-    def _gazetteer_digest(self) -> str | None:
-        return None if self._known is None else self._known.gazetteer.digest
-
     def size_of(self, batch: PairBatch) -> tuple[int, Tensor]:
         tokens = batch.mention_mask.sum() + batch.context_mask.sum()
         windows = 0 if batch.windows is None else batch.windows["token_mask"].sum()
@@ -311,7 +294,7 @@ class UnifiedTraining(EncoderTraining):
             "outside_bias": self.outside_bias.item(),
         }
         if self._known is not None:
-            facts["gazetteer_digest"] = self._gazetteer_digest
+            facts["gazetteer_digest"] = self._known.gazetteer.digest
         if self.model.config.proposer_reading:
             facts["proposer_reading"] = self.model.config.proposer_reading
         if self.joint:

@@ -94,6 +94,14 @@ def test_combining_marks_belong_to_their_letters():
     assert mentions(NGrams(1), "ที่ไทย") == ["ที่", "ไ", "ท", "ย"]
 
 
+def test_names_stand_before_a_genitive():
+    assert mentions(WordNGrams(), "in Peter's house") == ["Peter", "Peter's"]
+    assert mentions(WordNGrams(), "Ann Smith’s") == [
+        "Ann", "Ann Smith", "Ann Smith’s", "Smith", "Smith’s",
+    ]  # fmt: skip
+    assert mentions(WordNGrams(), "X's") == ["X", "X's"]
+
+
 def test_word_ngrams_are_runs_of_capitalised_words():
     text = "The Bank of China Ltd. opened in 1996 ."
     found = mentions(WordNGrams(), text)

@@ -19,6 +19,7 @@ from xml.etree import ElementTree
 import pytest
 import yaml
 
+from decoupled_ner.comparison import experiment as module
 from decoupled_ner.comparison import run as runner
 from decoupled_ner.comparison.experiment import (
     Experiment,
@@ -28,9 +29,9 @@ from decoupled_ner.comparison.experiment import (
     read_experiment,
 )
 from decoupled_ner.comparison.run import compare
-from decoupled_ner.data.catalog import load_dataset
+from decoupled_ner.data.catalog import CATALOG, load_dataset
 from decoupled_ner.data.jsonl import write_jsonl
-from decoupled_ner.locations import recipe_folder
+from decoupled_ner.locations import find_recipe, recipe_folder
 from decoupled_ner.training.runs import only_process, terminated_as_interrupted
 from decoupled_ner.types import InputError
 
@@ -102,6 +103,16 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
     return made
 
 
+@pytest.fixture(autouse=True)
+def checksums(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """Those of the files of the catalog's sets, which need not be there."""
+    real, given = module.dataset_inputs, {"data train": "1"}
+    monkeypatch.setattr(
+        module, "dataset_inputs", lambda name: dict(given) if name in CATALOG else real(name)
+    )
+    return given
+
+
 def experiment(**changes: Any) -> Experiment:
     given = {"name": "few", "dataset": "weibo", "systems": named_systems(list(F1)), "seeds": (1, 2)}
     return Experiment(**given | changes)
@@ -155,13 +166,13 @@ def test_several_runs_at_once_share_the_machine(
         return SimpleNamespace(wait=lambda: (both.wait(), process.wait())[1], kill=process.kill)
 
     monkeypatch.setattr(runner.subprocess, "Popen", together)
-    told: list[tuple[str, int, int]] = []
+    told: list[tuple[int, int | None, str]] = []
     found = compare(experiment(), tmp_path, progress=lambda *now: told.append(now), jobs=2)
     assert [(r["system"], r["seed"]) for r in found.results] == [
         (system, seed) for seed in (1, 2) for system in F1
     ]
     assert machine.threads == ["4"] * 6 and not found.failures
-    assert any(", " in names for names, _, _ in told) and told[-1] == ("done", 6, 6)
+    assert any(", " in names for _, _, names in told) and told[-1] == (6, 6, "done")
     with pytest.raises(InputError, match="jobs=0 must be at least 1"):
         compare(experiment(), tmp_path, jobs=0)
     monkeypatch.setattr(runner.torch.cuda, "device_count", lambda: 2)
@@ -185,7 +196,7 @@ def test_an_interruption_ends_the_processes(
         started.append(real([sys.executable, "-c", "import time; time.sleep(60)"], **given))
         return started[-1]
 
-    def interrupt(names: str, done: int, total: int) -> None:
+    def interrupt(done: int, total: int | None, names: str) -> None:
         if ", " in names:
             signal.pthread_kill(threading.main_thread().ident or 0, sent)
 
@@ -353,6 +364,16 @@ def test_every_data_set_has_a_recipe(dataset: str, recipe: str, tmp_path: Path) 
     assert f"--data.dataset={dataset}" in planned.command
 
 
+def test_other_files_of_a_published_set_are_other_runs(
+    checksums: dict[str, str], tmp_path: Path
+) -> None:
+    before = [planned.settings for planned in plan(experiment(), tmp_path)]
+    assert before == [planned.settings for planned in plan(experiment(), tmp_path)]
+    checksums["data train"] = "2"
+    after = [planned.settings for planned in plan(experiment(), tmp_path)]
+    assert all(one != other for one, other in zip(before, after, strict=True))
+
+
 def test_some_rows_of_an_experiment(machine: Machine, tmp_path: Path) -> None:
     given = experiment(against="bert-fc", seeds=(1,), rows=("decoupled",))
     [result] = compare(given, tmp_path).results
@@ -371,6 +392,11 @@ def test_experiments_from_files(tmp_path: Path) -> None:
     [only] = plan(read_experiment(path), tmp_path)
     assert only.command[0] == "tagger" and only.command[-1] == "--model.new_lr=1"
     assert "--init" in only.command and only.command[only.command.index("--init") + 1] == "none"
+    own = tmp_path / "own.yaml"
+    recipe = find_recipe("unify", "demo", small=True).read_text(encoding="utf-8")
+    own.write_text(f"# see its counterparts: there are two\n{recipe}", encoding="utf-8")
+    [only] = plan(Experiment("any", "demo", (System("own", str(own)),)), tmp_path)
+    assert only.command[0] == "unify"
 
 
 def test_runs_on_your_own_data_are_done_anew_when_it_changes(

@@ -69,6 +69,7 @@ def begun(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
             place, "resolve_start", lambda init, encoder, *more: Start(encoder, init)
         )
     monkeypatch.setattr(module, "stage_one_run", lambda path: {})
+    monkeypatch.setattr(module, "dataset_inputs", lambda name: {})
     monkeypatch.setattr(launch, "train", train)
     monkeypatch.setattr(sys, "argv", ["decoupled-ner"])
     return settings
@@ -96,6 +97,7 @@ def test_the_curve_of_msra_goes_through_the_ablation_and_no_other_run_is_made_tw
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(module, "load_encoder_config", lambda _: load_encoder_config("zh-small"))
+    monkeypatch.setattr(module, "dataset_inputs", lambda _: {})  # its files need not be there
     ablation, scale, taggers = (
         {planned.command for planned in plan(read_experiment(FOLDER / f"{name}.yaml"), tmp_path)}
         for name in ("msra-stage1", "msra-scale", "msra-1k")

@@ -209,6 +209,23 @@ def test_documents_stay_whole_on_request(tmp_path: Path, folders: tuple[str, ...
         load_dataset(f"{tmp_path}?format=jsonl")
 
 
+def test_documents_are_no_splits_whatever_their_names(tmp_path: Path) -> None:
+    for name in ("unit-test", "train-ride", "letter"):
+        (tmp_path / f"{name}.txt").write_text(f"{name}讲北京。", encoding="utf-8")
+        at = len(name) + 1
+        (tmp_path / f"{name}.ann").write_text(f"T1\tGPE {at} {at + 2}\t北京\n", encoding="utf-8")
+    splits = load_dataset(str(tmp_path)).splits
+    assert sum(map(len, splits.values())) == 3
+    copies = tmp_path / ".ipynb_checkpoints"  # of an editor, which are nothing to read
+    copies.mkdir()
+    for suffix in (".txt", ".ann"):
+        (copies / f"letter{suffix}").write_bytes((tmp_path / f"letter{suffix}").read_bytes())
+    assert load_dataset(str(tmp_path)).splits == splits
+    write_jsonl([sentence("好")], tmp_path / "test.jsonl")
+    with pytest.raises(InputError, match=r"has BRAT documents, e\.g\. letter\.ann, and beside"):
+        load_dataset(str(tmp_path))
+
+
 def test_a_folders_checksum_is_that_of_what_is_read_there(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("他在北京。", encoding="utf-8")
     (tmp_path / "a.ann").write_text("T1\tGPE 2 4\t北京\n", encoding="utf-8")

@@ -149,6 +149,12 @@ def test_byte_level_tokenizers_keep_the_space_before_a_mention():
     pair = pairs.encode(pairs.tokenize(text), Region(6, 10))
     tokens = tokenizer.convert_ids_to_tokens(pair.mention)
     assert tokens == ["<s>", "Ġ", "R", "o", "m", "e", "</s>"]
+    assert pairs.encode_mentions(["Rome"]) == [pair.mention]  # alone it is as in most texts
+    swapped = pairs.encode_with(pairs.tokenize(text), Region(6, 10), "Bern")
+    assert tokenizer.convert_ids_to_tokens(swapped.mention)[1:3] == ["Ġ", "B"]
+    assert swapped.context == pair.context
+    first = pairs.encode_with(pairs.tokenize("Rome."), Region(0, 4), "Bern")
+    assert tokenizer.convert_ids_to_tokens(first.mention)[1:3] == ["B", "e"]
     assert tokenizer.convert_ids_to_tokens(pair.context[pair.mask_index :]) == [
         "<mask>", ".", "</s>"
     ]  # fmt: skip
@@ -161,7 +167,7 @@ def test_what_a_gazetteer_says_goes_with_the_mention():
     first, second = (pairs.encode(pairs.tokenize(text), Region(*r)) for r in ((0, 3), (2, 4)))
     assert first.known == [0, 1] and second.known == [0, 0]
     assert pairs.encode_plainly(text, Region(0, 3)) == first
-    swapped = pairs.with_mention(first, "上海")
+    swapped = pairs.encode_with(pairs.tokenize(text), Region(0, 3), "上海")
     assert swapped.known == [1, 0] and swapped.context == first.context
     assert swapped.mention == pairs.encode_mentions(["上海"])[0]
     batch = collate_pairs([first, second], pairs.pad)

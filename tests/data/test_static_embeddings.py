@@ -64,16 +64,16 @@ def test_what_is_counted(tmp_path: Path) -> None:
 
 
 def test_a_run_and_a_tagger_on_it(text: Path, tmp_path: Path) -> None:
-    told: list[tuple[str, int, int]] = []
+    told: list[tuple[int, int | None, str]] = []
     folder = tmp_path / "vectors"
     manifest = train_embeddings([text], folder, SETTINGS, progress=lambda *what: told.append(what))
     assert sorted(path.name for path in folder.iterdir()) == [
         "bigrams.bin", "characters.bin", "embeddings.json", "lexicon.tsv", "words.bin",
     ]  # fmt: skip
-    assert {what for what, _, _ in told} == {
+    assert {what for _, _, what in told} == {
         "segmenting", "characters", "bigrams", "words", "counting",
     }  # fmt: skip
-    assert all(0 <= done <= total for _, done, total in told)
+    assert all(total and 0 <= done <= total for done, total, _ in told)
     vectors = load_vectors(folder / "words.bin")
     assert vectors.matrix.shape == (manifest["vectors"]["words"], 8)
     lexicon = Lexicon.load(folder / "lexicon.tsv")
@@ -105,7 +105,7 @@ def test_a_run_that_was_stopped_gives_the_same(
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
     train_embeddings([text], whole, SETTINGS)
 
-    def stop(what: str, done: int, total: int) -> None:
+    def stop(done: int, total: int | None, what: str) -> None:
         if (what, done) == ("bigrams", 2):
             raise KeyboardInterrupt
 
@@ -113,13 +113,13 @@ def test_a_run_that_was_stopped_gives_the_same(
         train_embeddings([text], stopped, SETTINGS, progress=stop)
     assert not json.loads((stopped / "embeddings.json").read_text())["complete"]
     seen: list[tuple[str, int]] = []
-    train_embeddings([text], stopped, SETTINGS, progress=lambda w, d, t: seen.append((w, d)))
+    train_embeddings([text], stopped, SETTINGS, progress=lambda d, t, w: seen.append((w, d)))
     assert "segmenting" not in {what for what, _ in seen}
     assert [done for what, done in seen if what == "bigrams"] == [2, 3]
     for name in ("characters.bin", "bigrams.bin", "words.bin", "lexicon.tsv"):
         assert (whole / name).read_bytes() == (stopped / name).read_bytes(), name
     finished: list[str] = []
-    train_embeddings([text], stopped, SETTINGS, progress=lambda w, d, t: finished.append(w))
+    train_embeddings([text], stopped, SETTINGS, progress=lambda d, t, w: finished.append(w))
     assert not finished
     (stopped / "words.bin").unlink()
     train_embeddings([text], stopped, SETTINGS)

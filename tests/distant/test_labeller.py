@@ -47,6 +47,8 @@ def found(texts: list[str], **settings: Any) -> list[Found]:
         ("王来了", {}, [("王", "short")]),
         ("去九江了", {"min_length": 3}, [("九江", "short")]),
         ("去北京大学", {"blacklist": ["北京大学"]}, [("北京大学", "blacklisted")]),
+        ("吃北京烤鸭", {"blacklist": ["北京烤鸭"]}, [("北京烤鸭", "blacklisted")]),  # unknown
+        ("大学生", {"blacklist": ["大学生"], "words": False}, [("大学生", "blacklisted")]),
         ("the NBA game", {}, [("NBA", "labelled")]),
         ("the xNBA game", {}, []),
         ("the xNBA game", {"whole_words": False}, [("NBA", "labelled")]),

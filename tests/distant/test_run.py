@@ -10,7 +10,6 @@ import sys
 import time
 import tracemalloc
 from collections import Counter
-from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
@@ -22,6 +21,7 @@ import pytest
 from decoupled_ner.data.distant import DistantSettings, label_texts, noise_audit, read_distant
 from decoupled_ner.data.distant.engines import run
 from decoupled_ner.gazetteer import Gazetteer
+from decoupled_ner.progress import Progress, no_progress
 from decoupled_ner.types import InputError
 from distant.corpus import contents, gazetteer, rows, write_text
 
@@ -32,7 +32,7 @@ def label(
     folder: Path,
     texts: list[Path],
     processes: int = 1,
-    progress: Callable[[int, int, str], None] | None = None,
+    progress: Progress = no_progress,
     **settings: Any,
 ) -> dict[str, Any]:
     chosen = DistantSettings(**{**SMALL, **settings})
@@ -286,6 +286,44 @@ def test_shards_that_are_gone_are_made_again(tmp_path: Path, cap: int | None) ->
     assert again == json.loads(json.dumps(first))
     assert contents(tmp_path / "out") == before
     assert not (tmp_path / "out" / "staged").exists()
+
+
+def test_shards_of_another_run_are_not_taken_up(tmp_path: Path) -> None:
+    text, out = write_text(tmp_path / "a.txt", 100), tmp_path / "out"
+    (out / "staged").mkdir(parents=True)
+    (out / "staged" / "part-0000-000000.parquet").touch()
+    with pytest.raises(InputError, match=r"holds shards without a manifest\.json"):
+        label(out, [text], max_occurrences=3)
+
+
+def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    text, out = write_text(tmp_path / "a.txt", 100), tmp_path / "out"
+    out.mkdir()
+    (out / "staged").touch()
+    with pytest.raises(InputError, match="staged: can't be written"):
+        label(out, [text], max_occurrences=3)
+
+
+def test_a_text_that_grows_meanwhile(tmp_path: Path) -> None:
+    text, out = write_text(tmp_path / "a.txt", 100), tmp_path / "out"
+
+    def grow(done: int, total: int | None, what: str) -> None:
+        if done == 0:
+            with text.open("a", encoding="utf-8") as file:
+                file.write("他去北京了。\n")
+
+    with pytest.raises(InputError, match=r"a\.txt: changed while it was read"):
+        label(out, [text], progress=grow)
+    assert not json.loads((out / "manifest.json").read_text(encoding="utf-8"))["complete"]
+
+
+def test_names_of_texts_that_are_not_utf8(tmp_path: Path) -> None:
+    text = tmp_path / os.fsdecode("新闻.txt".encode("gbk"))
+    text.write_text("他去北京了。\n", encoding="utf-8")
+    manifest = label(tmp_path / "out", [text])
+    assert manifest["sentences"] == 1
+    [row] = rows(tmp_path / "out")
+    assert row["source"] == "\ufffd\ufffd\ufffd\ufffd.txt"
 
 
 def test_a_second_call_waits_for_the_first(tmp_path: Path) -> None:

@@ -50,6 +50,11 @@ def test_where_sentences_end(text: str, expected: list[str]) -> None:
     assert split(text) == expected
 
 
+def test_a_run_of_marks_that_ends_nothing_is_read_once() -> None:
+    text = "!" * 200_000 + "a"  # from each mark on anew it would take minutes
+    assert split(text, len(text)) == [text]
+
+
 def test_long_sentences_are_cut_behind_the_last_pause_that_fits() -> None:
     assert split("一二三，四五六，七八九十", 8) == ["一二三，四五六，", "七八九十"]
     assert split("一二三四五六七", 3) == ["一二三", "四五六", "七"]

@@ -56,6 +56,16 @@ def test_packed_files(tmp_path: Path) -> None:
     assert read(tmp_path / "a.txt.gz", 100) == plain
 
 
+def test_endings_in_capitals(tmp_path: Path) -> None:
+    (tmp_path / "A.TXT.GZ").write_bytes(gzip.compress("北京\n".encode()))
+    (tmp_path / "B.JSONL").write_text('{"text": "上海", "by": "北京"}\n', encoding="utf-8")
+    assert read(tmp_path / "A.TXT.GZ", 100)[0] == (1, 0, "北京")
+    assert read(tmp_path / "B.JSONL", 100) == [(1, 0, "上海")]
+    (tmp_path / "c.bz2").touch()
+    with pytest.raises(InputError, match=r"only \.xz and \.gz are unpacked here"):
+        read(tmp_path / "c.bz2", 100)
+
+
 def test_json_lines(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl.gz"
     texts = ["北京\n九江", "", "\ud800好" * 40]

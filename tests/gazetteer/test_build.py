@@ -140,6 +140,27 @@ def test_the_order_of_rows_decides_no_weight(rows: str, tmp_path: Path) -> None:
     assert built.types("上海") == built.types("上海市") == {"GPE": 1.0}
 
 
+def test_endings_in_another_script(tmp_path: Path) -> None:
+    (tmp_path / "suffixes.yaml").write_text("GPE: [县, 区]\nLOC: [岛]\n", "utf-8")
+    (tmp_path / "a.txt").write_text("怀柔县\n海淀区\n海南岛\n", "utf-8")
+    (tmp_path / "sources.yaml").write_text(
+        "rules: {script: traditional, place_suffixes: suffixes.yaml}\n"
+        "sources: [{name: a, path: a.txt, format: txt, type: place, short_forms: [县],"
+        " licence: MIT}]",
+        "utf-8",
+    )
+    build_gazetteer(tmp_path / "sources.yaml", tmp_path / "out")
+    built = Gazetteer.load(tmp_path / "out")
+    assert {mention: built.label(mention) for mention in built.mentions} == {
+        "懷柔縣": "GPE", "懷柔": "GPE", "海淀區": "GPE", "海南島": "LOC",
+    }  # fmt: skip
+
+
+def test_a_files_own_type_place_is_no_keyword(tmp_path: Path) -> None:
+    built = build_one(tmp_path, '{"name": "东方明珠", "type": "place"}\n', "format: jsonl")
+    assert built.label("东方明珠") == "place"
+
+
 def test_the_usual_folder_is_that_of_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DECOUPLED_NER_RUNS", str(tmp_path / "runs"))
     assert status("gazetteer", "build", "--json") == 0
@@ -151,6 +172,7 @@ def test_the_usual_folder_is_that_of_runs(tmp_path: Path, monkeypatch: pytest.Mo
     [
         (Rules(), "ＡＢＣ　公司", "ABC 公司"),
         (Rules(nfkc=False), "ＡＢＣ", "ＡＢＣ"),
+        (Rules(nfkc=False), "\ufeff北\u200b京\u2060", "北京"),
         (Rules(), " 圣方济各堂区（路环） ", "圣方济各堂区"),
         (Rules(), "(甲)乙", "(甲)乙"),
         (Rules(script="simplified"), "臺灣大學", "台湾大学"),

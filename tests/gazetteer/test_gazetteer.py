@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from decoupled_ner.gazetteer import Entry, Gazetteer
+from decoupled_ner.gazetteer import Entry, Gazetteer, load_gazetteer
 from decoupled_ner.gazetteer import gazetteer as module
 from decoupled_ner.gazetteer.storage import FILE_NAME
 from decoupled_ner.types import InputError
@@ -94,6 +95,8 @@ def test_every_claim_is_found_again(entries: list[Entry]) -> None:
         (Entry("", "PER"), "empty"),
         (Entry("a\0b", "PER"), "null character"),
         (Entry("\ud800", "PER"), "lone surrogate"),
+        (Entry("x", "\ud800"), "type .* lone surrogate"),
+        (Entry("x", "PER", "\udcc4"), "source .* lone surrogate"),
         (Entry("x", ""), "empty type"),
         (Entry("x", "PER", "", 0.0), "must be 0.000001 or more"),
         (Entry("x", "PER", "", 1e-10), "must be 0.000001 or more"),
@@ -182,3 +185,29 @@ def test_a_truncated_file_is_refused(tmp_path: Path) -> None:
         path.write_bytes(content[:length])
         with pytest.raises(InputError, match="build it again"):
             Gazetteer.load(tmp_path)
+
+
+def test_an_entry_of_a_dictionary_file_weighs_1(tmp_path: Path) -> None:
+    files = []
+    for folder in "ab":
+        (tmp_path / folder).mkdir()
+        files.append(tmp_path / folder / "names.tsv")
+        files[-1].write_text("苹果\tORG\n苹果\tORG\n苹果\tO\n", "utf-8")
+    assert load_gazetteer(files[0]).types("苹果") == {"O": 1.0, "ORG": 1.0}
+    both = load_gazetteer(files)
+    assert both.sources == tuple(map(str, files))
+    assert both.types("苹果") == {"O": 2.0, "ORG": 2.0}
+
+
+def test_names_of_files_that_are_not_utf8(tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode("人名.txt".encode("gbk"))
+    path.write_text("王小明\n", "utf-8")
+    gazetteer = load_gazetteer(path)
+    gazetteer.save(tmp_path / "saved")
+    assert Gazetteer.load(tmp_path / "saved").mentions == ["王小明"]
+
+
+def test_a_folder_that_is_a_file(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="file: can't be written"):
+        Gazetteer.from_mentions({"北京": ["GPE"]}).save(tmp_path / "file")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from decoupled_ner.checksums import sha256_of
+from decoupled_ner.disk import sha256_of
 from decoupled_ner.gazetteer import Gazetteer
 from decoupled_ner.gazetteer.readers import FORMATS, Row, read_rows
 from decoupled_ner.types import InputError
@@ -40,11 +40,10 @@ CASES: list[tuple[str, str | bytes, list[Row]]] = [
     ("json", '{"台湾省": {"台北市": ["大安区"]}}', [Row("台湾省"), Row("台北市"), Row("大安区")]),
     ("json", '{"九江": "GPE", "东盟": 3}', [Row("九江", "GPE"), Row("东盟", None, 3)]),
     ("json", '{"九江": {"type": "GPE", "count": 3}}', [Row("九江", "GPE", 3)]),
-    (
-        "json",
-        '{"省": {"type": "GPE", "市": ["区"]}}',
-        [Row("省"), Row("type", "GPE"), Row("市"), Row("区")],
-    ),
+    ("json", '{"省": {"type": ["区"]}}', [Row("省"), Row("type"), Row("区")]),
+    ("jsonl", '{"name": "九江", "type": " GPE "}\n', [Row("九江", "GPE")]),
+    ("jsonl", '{"name": "九江", "type": ""}\n', [Row("九江")]),
+    ("txt", "北京\n\ufeff上海\n", [Row("北京"), Row("上海")]),  # two files joined
     ("tsv", "张三\tName\n李四\tPER\n", [Row("张三", "Name"), Row("李四", "PER")]),
     ("tsv", "name\tnote\n张三\tx\n", [Row("张三")]),
     ("jsonl", '{"word": "九江", "tag": "GPE", "count": 2}\n', [Row("九江", "GPE", 2)]),
@@ -78,6 +77,7 @@ def test_formats(format: str, content: str | bytes, expected: list[Row], tmp_pat
         ("json", "[" * 100_000, "not JSON"),
         ("json", '{"九江": null}', None),
         ("jsonl", '"a"\n{"id": 3}\n', ":2: the object has no text"),
+        ("json", '{"省": {"type": "GPE", "市": ["区"]}}', ": '省' has a type beside lists"),
         ("jsonl", '{"name": "a", "type": 3}\n', ":1: 'a': the type must be text"),
         ("jsonl", '{"name": "a", "count": true}\n', ":1: 'a': the count must be a number"),
     ],
@@ -92,6 +92,20 @@ def test_malformed_lines_are_named(
         rows(tmp_path, content, format)
     assert str(caught.value).startswith(str(tmp_path / "dictionary"))
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(("format", "header"), [("txt", b""), ("csv", b"name\n"), ("tsv", b"")])
+def test_a_line_that_is_not_utf8_can_be_left_out(
+    format: str, header: bytes, tmp_path: Path
+) -> None:
+    path = tmp_path / "words"
+    path.write_bytes(header + "北京\n".encode() + b"\xff\xfe\n" + "上海\n".encode())
+    heard: list[InputError] = []
+    found = [row.mention for row in read_rows(path, format, heard.append)]
+    assert found == ["北京", "上海"]
+    [error] = heard
+    line = 3 if header else 2
+    assert str(error).startswith(f"{path}:{line}: not UTF-8 (byte 0 of the line)")
 
 
 def test_malformed_lines_can_be_left_out_and_heard_of(tmp_path: Path) -> None:

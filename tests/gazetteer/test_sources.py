@@ -57,6 +57,8 @@ def load(folder: Path, text: str) -> str | None:
         (GOOD[:-1] + ", tags: {nr: PER}}", ": source 'a': give either 'type' or 'tags'"),
         (GOOD.replace("type: PER", "tags: {nr: 3}"), ": source 'a': expected text"),
         (GOOD.replace("type: PER", "type: no"), ": source 'a': 'type' must be text, got False"),
+        (GOOD.replace("PER", "' '"), ": source 'a': the type ' ' is empty or has spaces"),
+        (GOOD.replace("type: PER", "tags: {nr: ''}"), ": source 'a': the type '' is empty"),
         (GOOD.replace("PER", "place"), ": type 'place' needs 'place_suffixes' under 'rules'"),
         (GOOD[:-1] + ", default_type: GPE}", ": source 'a': 'default_type' is for type 'place'"),
         (GOOD[:-1] + ", short_forms: [3]}", ": source 'a': expected text, got [3]"),

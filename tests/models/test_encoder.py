@@ -15,6 +15,7 @@ from transformers import (
     AutoModel,
     BertConfig,
     BertTokenizer,
+    CamembertConfig,
     DistilBertConfig,
     ElectraConfig,
     ErnieConfig,
@@ -25,6 +26,7 @@ from transformers import (
 )
 
 from decoupled_ner.models.encoder import (
+    check_length,
     encoder_from_config,
     encoder_settings,
     is_small,
@@ -97,6 +99,14 @@ def test_bundled_encoder_predicts_a_masked_character():
 def test_bundled_encoder_takes_the_small_recipes():
     assert is_small(load_encoder_config("zh-small"))
     assert not is_small(BertConfig(hidden_size=768))
+
+
+def test_positions_that_begin_behind_the_padding_token():
+    for config, read in ((BertConfig(), 512), (RobertaConfig(), 510), (CamembertConfig(), 510)):
+        settings = {**config.to_dict(), "max_position_embeddings": 512}
+        check_length(settings, read)
+        with pytest.raises(InputError, match=f"reads {read} tokens at most, not {read + 1}"):
+            check_length(settings, read + 1)
 
 
 def test_case_is_that_of_the_tokenizer(tiny_roberta: str):

@@ -166,10 +166,19 @@ def test_the_demo_chain_runs(tmp_path: Path, masked_lm: str):
     assert set(short) < states(planned).keys()
     assert set(states(planned).values()) == {"up to date"}
     for step in planned.steps:
-        left = next(step.folder.glob(step.leaves[0] if step.leaves else "part-*.parquet"))
+        [*lefts] = step.folder.glob(step.leaves[0] if step.leaves else "part-*.parquet")
+        left = lefts[0]
         left.rename(left.with_name("aside"))
         assert planned.state(step) == ("changed", "its output"), left
         left.with_name("aside").rename(left)
+        file = next(left.glob("*.safetensors")) if left.is_dir() else left
+        content = file.read_bytes()
+        file.write_bytes(content[:-1])
+        assert planned.state(step) == ("changed", "its output"), left
+        file.write_bytes(content)
+        if left.is_dir():
+            (left / "README.md").write_text("a note")
+        assert planned.state(step) == ("up to date", "")
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
@@ -444,6 +453,39 @@ def test_every_file_that_a_step_reads_is_an_input(recipe: Path, masked_lm: str):
         before = after
     assert "recipe mention-small.yaml" in before["mention"]
     assert "recipe encoder-adapt.yaml" in before["encoder"]
+
+
+@pytest.mark.parametrize("where", ["a file", "a mapping"])
+def test_a_set_whose_mentions_settings_exclude_is_an_input(
+    recipe: Path, masked_lm: str, where: str
+):
+    folder = recipe.parent
+    (folder / "more.yaml").write_text(f"data: {{exclude_mentions_of: {folder}/set}}\n")
+    option = (
+        f"--config={folder}/more.yaml"
+        if where == "a file"
+        else f"'--data={{exclude_mentions_of: {folder}/set}}'"
+    )
+    content = recipe.read_text().replace("mention: &short [", f"mention: &short [{option}, ")
+    recipe.write_text(content)
+    mention = plan_chain(str(recipe), encoder=masked_lm).steps[3]
+    assert mention.name == "mention"
+    assert any(name.endswith("data train.bio") for name in mention.inputs)
+
+
+def test_texts_and_sources_may_move(recipe: Path, masked_lm: str, tmp_path: Path):
+    before = plan_chain(str(recipe), encoder=masked_lm).steps
+    moved = tmp_path / "moved"
+    moved.mkdir()
+    for name in ("text.txt", "sources.yaml", "people.txt", "places.txt", "words.txt"):
+        (tmp_path / name).rename(moved / name)
+    content = recipe.read_text()
+    for name in ("text.txt", "sources.yaml"):
+        content = content.replace(f"{tmp_path}/{name}", f"{moved}/{name}")
+    recipe.write_text(content)
+    after = plan_chain(str(recipe), encoder=masked_lm).steps
+    assert [step.fingerprint for step in after] == [step.fingerprint for step in before]
+    assert [step.arguments for step in after] != [step.arguments for step in before]
 
 
 def test_a_proposer_is_trained_where_the_recipe_has_the_key(recipe: Path, masked_lm: str):

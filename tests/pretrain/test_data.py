@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from decoupled_ner.candidates import JiebaNouns
-from decoupled_ner.data.distant import read_distant, reader
+from decoupled_ner.data.distant import label_texts, read_distant, reader
 from decoupled_ner.data.endless import EndlessSentences, held_out_sentences
 from decoupled_ner.data.jsonl import write_jsonl
 from decoupled_ner.data.mentions import (
@@ -42,10 +42,13 @@ def test_quotas_by_hand():
 
 @given(st.integers(0, 40), st.integers(1, 12), st.integers(0, 9))
 def test_drawing_repeats_nothing_before_all_have_come(count, size, seed):
-    group = np.arange(100, 100 + size)
-    drawn = Counter(draw(group, count, np.random.default_rng(seed)).tolist())
+    group, name = np.arange(100, 100 + size), str(seed)
+    drawn = Counter(draw(group, 0, count, name).tolist())
     assert sum(drawn.values()) == count and drawn.keys() <= set(group.tolist())
     assert max(drawn.values(), default=0) - min(drawn[row] for row in group) <= 1
+    cut = count // 3  # in two epochs as in one
+    parts = [draw(group, 0, cut, name), draw(group, cut, count, name)]
+    assert np.concatenate(parts).tolist() == draw(group, 0, count, name).tolist()
 
 
 def test_entries_have_their_most_probable_type():
@@ -156,6 +159,31 @@ def test_an_epoch_has_all_of_a_type_before_one_comes_again(gazetteer: str, maske
     for label, rows in enumerate(data.entries):
         counts = [drawn[entry] for entry in data.typed.read(rows)]
         assert sum(counts) == data.drawn[label] and max(counts) - min(counts) <= 1
+
+
+def test_epochs_go_on_where_those_before_ended(gazetteer: str, masked_lm: str):
+    data = MentionData(masked_lm, gazetteer, temperature=math.inf, entries_per_epoch=90)
+    batches = data.training_batches(0, 1)
+    drawn = [entry for epoch in range(3) for entry in batches.read(epoch, 0, 90)]
+    fewest = min(map(len, data.entries))
+    assert fewest >= 90 and len(set(drawn)) == 270
+
+
+def test_other_data_is_no_data_to_go_on_with(
+    gazetteer: str, distant: str, masked_lm: str, tmp_path: Path
+):
+    names = [Entry("九江", "GPE"), Entry("天气", "O")]
+    Gazetteer.from_entries(names).save(tmp_path / "names")
+    (tmp_path / "text.txt").write_text("他昨天去了九江。\n", encoding="utf-8")
+    label_texts([tmp_path / "text.txt"], tmp_path / "names", tmp_path / "other")
+    for kind, first, second in (
+        (MentionData, gazetteer, str(tmp_path / "names")),
+        (ContextData, distant, str(tmp_path / "other")),
+    ):
+        state = kind(masked_lm, first).state_dict()
+        kind(masked_lm, first).load_state_dict(state)
+        with pytest.raises(InputError, match=r"this run began with another (gazetteer|texts)"):
+            kind(masked_lm, second, held_out=0.0).load_state_dict(state)
 
 
 def test_texts_are_read_a_few_at_a_time(

@@ -194,11 +194,27 @@ def test_any_state_can_be_finished_and_a_finished_run_made_longer(tmp_path: Path
     result = runs.result()
     assert result["finished"] and result["steps"] == 20
     assert "has 20 steps already" in runs.fails(*GIVEN, "--ckpt_path", "last", "--finish")
-    # From the state before its decay it becomes the run that was never finished early.
+    before = runs.weights().read_bytes()
+    # From the state before its decay it becomes the run that was never finished early, even where
+    # it is killed between its last step and the encoder's file.
+    result_file = runs.folder_of() / "result.json"
+    written = result_file.read_bytes()
     runs.run(*GIVEN, "--ckpt_path", "stable")
+    result_file.write_bytes(written)
+    runs.weights().write_bytes(before)
+    runs.run(*GIVEN, "--ckpt_path", "last")
+    assert runs.result()["steps"] == 30
     whole = Runs(tmp_path, "whole")
     whole.run(*GIVEN)
     check_same_weights(whole.weights(), runs.weights(), 0.0)
+
+
+def test_an_end_that_is_over_already_is_none(runs: Runs):
+    runs.run(*GIVEN, "--model.piece_minutes", "0.0001")
+    said = runs.fails(*GIVEN, "--model.steps", "6", "--ckpt_path", "last")
+    assert "has 10 steps already, 6 or more: give --finish" in said and "Traceback" not in said
+    assert not runs.result()["finished"]
+    runs.run(*GIVEN, "--finish")
 
 
 def test_only_a_run_that_can_begin_touches_what_an_ended_one_left(runs: Runs):
@@ -230,12 +246,13 @@ def test_a_run_goes_on_with_its_own_blocks_alone(tmp_path: Path, runs: Runs):
     longer = ("--model.steps", "20", "--ckpt_path", "stable")
     more = tmp_path / "𠮷.txt"  # a name beyond the basic plane is one like any other
     more.write_text(runs.text.read_text(encoding="utf-8") * 2, encoding="utf-8")
-    assert "had another texts" in runs.fails(*GIVEN, "--text", str(more), *longer)
+    assert "began with another texts" in runs.fails(*GIVEN, "--text", str(more), *longer)
     words = load_tokenizer("zh-small").get_vocab()
     (tmp_path / "vocab.txt").write_text("\n".join(sorted(words)) + "\n", encoding="utf-8")
     other = ("--vocabulary", str(tmp_path / "vocab.txt"))
-    assert "had another tokenizer" in runs.fails(*other, *longer)
-    assert "had another block_length" in runs.fails(*GIVEN, "--data.block_length", "16", *longer)
+    assert "began with another tokenizer" in runs.fails(*other, *longer)
+    other = ("--data.block_length", "16")
+    assert "began with another block_length" in runs.fails(*GIVEN, *other, *longer)
     said = runs.fails(*GIVEN, "--model.steps", "6", "--ckpt_path", "stable")
     assert "the decay began at step 6" in said and "Traceback" not in said
     assert [state.read_bytes() for state in states] == before
@@ -266,6 +283,11 @@ def test_a_budget_of_time_ends_in_a_decay(runs: Runs):
     assert result["finished"] and steps >= 20 and steps % 20 == 0  # as long as before it
     rates = logged(runs.folder_of(), "lr-AdamW/pg1")
     assert rates[-1] < 0.5 * max(rates)
+    long = ("--model.minutes", "9", "--model.steps", "null")
+    runs.run(*GIVEN, *long, "--model.piece_minutes", "0.0001")
+    said = runs.fails(*GIVEN, "--ckpt_path", "last")
+    assert "was to take 9 minutes: give --model.minutes again" in said
+    runs.run(*GIVEN, *long, "--finish")
 
 
 def test_processes_and_parts_of_a_step_equal_one_batch(tmp_path: Path, runs: Runs):
@@ -285,6 +307,7 @@ def test_processes_and_parts_of_a_step_equal_one_batch(tmp_path: Path, runs: Run
         (("--encoder", "zh-small"), "leave out --vocabulary"),
         (("--model.heads", "3"), "no multiple of twice heads"),
         (("--model.steps", "null"), "how long?"),
+        (("--model.steps", "0"), "steps=0 must be at least 1"),
         (("--model.layers", "null"), "nothing to train: give --encoder"),
         (("--model.dropout", "1.5"), "dropout=1.5 must be in [0, 1]"),
         (("--model.decay_share", "1"), "decay_share=1.0 in (0, 1)"),

@@ -12,10 +12,37 @@ import torch
 
 from decoupled_ner.data.catalog import load_dataset
 from decoupled_ner.training import launch
+from decoupled_ner.training.cli import _differences
 from decoupled_ner.training.data import UnifiedData
 from decoupled_ner.training.launch import Run
 from decoupled_ner.training.unified import UnifiedTraining
 from decoupled_ner.types import InputError
+
+
+def test_settings_that_a_run_did_not_begin_with():
+    pool = {"class_path": "a.Pool", "init_args": {"tags": ["n"]}}
+    longer = {"class_path": "a.Pool", "init_args": {"tags": ["n", "v"]}}
+    before = {"data": {"pool": None, "parts": [pool], "files": [], "path": "/a/x", "gone": 1}}
+    same = {"data": {"pool": None, "parts": [pool], "files": [], "path": "/b/x", "new": 2}}
+    assert list(_differences(before, same)) == []
+    for name, value in (
+        ("pool", pool), ("parts", [pool, pool]), ("files", ["a.jsonl"]), ("path", None),
+    ):  # fmt: skip
+        now = {"data": {**before["data"], name: value}}
+        for first, second in ((before, now), (now, before)):
+            [(found, _, _)] = _differences(first, second)
+            assert found == f"data.{name}"
+    [(found, _, _)] = _differences(before, {"data": {**before["data"], "parts": [longer]}})
+    assert found == "data.parts.0.init_args.tags"
+
+
+def test_a_run_does_not_start_from_what_it_moves_aside(tmp_path: Path):
+    folder = tmp_path / "runs" / "mention"
+    launch._check_start(folder, "zh-small")
+    launch._check_start(folder, f"zh-small,{tmp_path}/runs/mention-2/encoder")
+    for encoders in (f"{folder}/encoder", f"zh-small,{tmp_path}/runs/x/../mention"):
+        with pytest.raises(InputError, match="where this run writes: give it another --name"):
+            launch._check_start(folder, encoders)
 
 
 @pytest.fixture

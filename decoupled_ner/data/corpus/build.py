@@ -19,8 +19,7 @@ from tokenizers import Encoding
 from transformers import PreTrainedTokenizerBase
 
 from decoupled_ner.candidates.words import Segmenter, Words, check_segmenter, segmenter_named
-from decoupled_ner.checksums import sha256_of
-from decoupled_ner.data.corpus.once import Progress, made_once
+from decoupled_ner.data.corpus.once import made_once
 from decoupled_ner.data.corpus.store import (
     HELD_OUT,
     MANIFEST,
@@ -34,7 +33,9 @@ from decoupled_ner.data.distant.engines import run
 from decoupled_ner.data.distant.texts import Block, TextFile, paragraphs, read_blocks, text_files
 from decoupled_ner.data.files import write_lines
 from decoupled_ner.data.mentions import is_held_out
+from decoupled_ner.disk import sha256_of
 from decoupled_ner.models.encoder import load_tokenizer, plain_tokenizer
+from decoupled_ner.progress import Progress, no_progress
 from decoupled_ner.types import InputError
 
 _VERSION = 2
@@ -78,7 +79,7 @@ def prepare_corpus(
     texts: Sequence[str | Path],
     settings: CorpusSettings,
     processes: int | None = None,
-    progress: Progress | None = None,
+    progress: Progress = no_progress,
 ) -> TokenCorpus:
     """Tokenise text files into ``runs/corpora/KEY``, or find there what was made of the same texts
     with the same tokenizer and segmenter. What was interrupted goes on with the next block of text.
@@ -141,7 +142,7 @@ def _write(
     token_bytes: int,
     processes: int,
     total: int,
-    progress: Progress | None,
+    progress: Progress,
 ) -> dict[str, int]:
     """Write the two streams and return the counts. How far they are is noted behind each block,
     and what an interrupted process wrote behind the last of these is cut off."""
@@ -164,8 +165,7 @@ def _write(
                 done[f"{name}_tokens"] += len(packed)
             done["blocks"] += 1
             write_lines([json.dumps(done)], note)
-            if progress:
-                progress(block.position, total, "preparing the text")
+            progress(block.position, total, "preparing the text")
     note.unlink(missing_ok=True)
     return {name: count for name, count in done.items() if name != "blocks"}
 

@@ -9,11 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from decoupled_ner.data.files import told_of_writing
+from decoupled_ner.disk import told_of_writing
 from decoupled_ner.locations import locked, runs_folder
 
 #: Called with how much is done, how much there is to do, and what is going on.
-Progress = Callable[[int, int, str], None]
 
 
 def made_once(

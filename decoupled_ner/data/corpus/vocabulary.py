@@ -8,10 +8,11 @@ from pathlib import Path
 
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 
-from decoupled_ner.checksums import sha256_of
-from decoupled_ner.data.corpus.once import Progress, made_once
+from decoupled_ner.data.corpus.once import made_once
 from decoupled_ner.data.distant.texts import TextFile, paragraphs, read_blocks, text_files
 from decoupled_ner.data.files import numbered_lines
+from decoupled_ner.disk import sha256_of
+from decoupled_ner.progress import Progress, no_progress
 from decoupled_ner.types import InputError
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
@@ -27,7 +28,7 @@ def gb2312_characters() -> list[str]:
 
 
 def prepare_vocabulary(
-    texts: Sequence[str | Path], size: int, progress: Progress | None = None
+    texts: Sequence[str | Path], size: int, progress: Progress = no_progress
 ) -> Path:
     """Train a lower-casing WordPiece vocabulary on text files, once: the same texts and size find
     it again.
@@ -103,7 +104,7 @@ def _normalizer() -> normalizers.Normalizer:
     return normalizers.BertNormalizer(lowercase=True)
 
 
-def _train(files: Sequence[TextFile], size: int, progress: Progress | None) -> list[str]:
+def _train(files: Sequence[TextFile], size: int, progress: Progress) -> list[str]:
     """The word pieces in the order of their ids."""
     alphabet = _alphabet()
     free = size - len(SPECIAL_TOKENS) - len(alphabet)
@@ -122,10 +123,9 @@ def _train(files: Sequence[TextFile], size: int, progress: Progress | None) -> l
     return sorted(vocabulary, key=vocabulary.__getitem__)
 
 
-def _batches(files: Sequence[TextFile], progress: Progress | None) -> Iterator[list[str]]:
+def _batches(files: Sequence[TextFile], progress: Progress) -> Iterator[list[str]]:
     total = sum(file.path.stat().st_size for file in files)
     for file in files:
         for block in read_blocks(file, _BLOCK_BYTES):
             yield [text for _, _, text in paragraphs(block)]
-            if progress:
-                progress(block.position, total, "training the vocabulary")
+            progress(block.position, total, "training the vocabulary")

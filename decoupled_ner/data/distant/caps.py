@@ -32,7 +32,7 @@ class Thin:
 
 def plan_thinning(staged: Sequence[Path], mentions: int, cap: int) -> Iterator[Thin]:
     """What to do with each staged shard, in the order of the text. ``mentions`` is how many the
-    gazetteer has."""
+    `Labeller` has."""
     in_all = np.zeros(mentions, dtype=np.int64)
     for path in staged:
         in_all += np.bincount(staged_mentions(path), minlength=mentions)

@@ -48,7 +48,7 @@ class Matches:
     sentence: Ints  # the sentence's index
     start: Ints  # in characters of the sentence
     end: Ints
-    mention: Ints  # the number of the mention in the gazetteer
+    mention: Ints  # the number of the mention in the `Labeller`
     fate: Ints
 
     def select(self, chosen: Mask) -> Matches:
@@ -64,7 +64,9 @@ class Matches:
 class Labeller:
     """A gazetteer under the rules of some settings; can be sent to other processes.
 
-    Arrays have one item a mention: ``fate`` before anything is known of the text, ``label`` and
+    ``mentions`` are those of the gazetteer that compete and, behind them, those of the blacklist
+    that it lacks; the automaton finds their numbers. Arrays have one item a mention (of the
+    gazetteer alone but for ``fate``): ``fate`` before anything is known of the text, ``label`` and
     ``score`` of its most probable type. ``source[first_source[i] : first_source[i + 1]]`` are the
     sources that give mention ``i`` this type.
     """
@@ -96,14 +98,17 @@ class Labeller:
                 " min_share, min_weight or min_length"
             )
         known = table.mentions if settings.words else gazetteer.mentions
+        unknown = sorted({*settings.blacklist}.difference(known))
+        mentions = [*known, *unknown]
+        never = np.full(len(unknown), Fate.BLACKLISTED, np.uint8)
         return cls(
-            CharwiseDoubleArrayAhoCorasick(known),
+            CharwiseDoubleArrayAhoCorasick(mentions),
             settings.crossing,
             settings.whole_words,
-            table.mentions,
+            mentions,
             table.labels,
             table.sources,
-            fate,
+            np.concatenate([fate[: len(known)], never]),
             table.best,
             table.support.share.astype(np.float32),
             np.concatenate([[0], np.cumsum(table.backs)])[table.first],

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from decoupled_ner.disk import told_of_writing, write_json
 from decoupled_ner.types import InputError
 
 FILE_NAME = "manifest.json"
 FORMAT = "decoupled-ner distant 1"
+#: Where shards lie while a cap is not applied yet, in the folder of a run.
+STAGED = "staged"
 
 #: What must be the same for a run to be taken up again.
 _IDENTITY = ("settings", "gazetteer", "texts")
@@ -45,7 +47,7 @@ def take_up(folder: Path, identity: Mapping[str, Any]) -> dict[str, Any]:
     """
     manifest = _read(folder)
     if manifest is None:
-        if any(folder.glob("part-*")):
+        if any(any(place.glob("part-*")) for place in (folder, folder / STAGED)):
             raise InputError(f"{folder}: holds shards without a {FILE_NAME}; choose another folder")
         return {"format": FORMAT, "complete": False, **identity}
     for key in _IDENTITY:
@@ -66,13 +68,8 @@ def is_whole(folder: Path, manifest: Mapping[str, Any]) -> bool:
 
 def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
     """Write beside, then rename."""
-    beside = folder / f".{FILE_NAME}.{os.getpid()}.tmp"
-    try:
-        beside.write_text(json.dumps(manifest, ensure_ascii=False, indent=2) + "\n", "utf-8")
-        beside.replace(folder / FILE_NAME)
-    except OSError as error:
-        beside.unlink(missing_ok=True)
-        raise InputError(f"{folder}: can't be written ({error.strerror or error})") from error
+    with told_of_writing(folder):
+        write_json(folder / FILE_NAME, manifest)
 
 
 def _read(folder: Path) -> dict[str, Any] | None:

@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from decoupled_ner.checksums import sha256_of
 from decoupled_ner.data.distant.caps import Thin, plan_thinning
 from decoupled_ner.data.distant.engines import Engine, check, run
 from decoupled_ner.data.distant.labeller import Labeller
-from decoupled_ner.data.distant.manifest import is_whole, take_up, write_manifest
+from decoupled_ner.data.distant.manifest import STAGED, is_whole, take_up, write_manifest
 from decoupled_ner.data.distant.settings import DistantSettings
 from decoupled_ner.data.distant.shards import Counts, read_counts
 from decoupled_ner.data.distant.texts import TextFile, text_files
 from decoupled_ner.data.distant.work import FinishShard, MatchBlock, MissingBlocks
+from decoupled_ner.disk import sha256_of, told_of_writing
 from decoupled_ner.gazetteer import Gazetteer, load_gazetteer
 from decoupled_ner.locations import locked
-
-#: Called with how much is done, how much there is to do, and what is going on.
-Progress = Callable[[int, int, str], None]
-
-_STAGED = "staged"
+from decoupled_ner.progress import Progress, no_progress
+from decoupled_ner.types import InputError
 
 
 def label_texts(
@@ -35,7 +32,7 @@ def label_texts(
     *,
     processes: int = 1,
     engine: Engine = "local",
-    progress: Progress | None = None,
+    progress: Progress = no_progress,
 ) -> dict[str, Any]:
     """Label text files with a gazetteer and write Parquet shards and a manifest to ``output``.
 
@@ -62,26 +59,26 @@ def label_texts(
 
     Raises:
         InputError: a text or the gazetteer is missing or malformed, or ``output`` can't be written
-            or holds another run; or nothing in the gazetteer passes the rules or ``processes`` is
-            below 1, which leaves ``output`` as it is.
+            or holds another run, or a text changed while it was read; or nothing in the gazetteer
+            passes the rules or ``processes`` is below 1, which leaves ``output`` as it is.
     """
     check(engine, processes)
     output, settings = Path(output).absolute(), settings or DistantSettings()
     files = text_files(texts)
+    before = [_stamp(file) for file in files]
     if not isinstance(gazetteer, Gazetteer):
         gazetteer = load_gazetteer(gazetteer)
     identity = _identity(files, gazetteer, settings)
     manifest = take_up(output, identity)
     if not is_whole(output, manifest):
-        if progress:
-            progress(0, 1, "compiling the gazetteer")
+        progress(0, 1, "compiling the gazetteer")
         labeller = Labeller.build(gazetteer, settings)
         work = _Run(files, labeller, output, settings, engine, processes, progress)
         with locked(output, output / ".lock"):
             manifest = take_up(output, identity)  # another call may have done it meanwhile
             if not is_whole(output, manifest):
-                manifest = _finished(work, manifest)
-    shutil.rmtree(output / _STAGED, ignore_errors=True)
+                manifest = _finished(work, manifest, before)
+    shutil.rmtree(output / STAGED, ignore_errors=True)
     return manifest
 
 
@@ -95,22 +92,23 @@ class _Run:
     settings: DistantSettings
     engine: Engine
     processes: int
-    progress: Progress | None
+    progress: Progress
 
     def __call__(self) -> None:
-        for folder in (self.output, self.output / _STAGED):
+        for folder in (self.output, self.output / STAGED):
             for leftover in folder.glob(".part-*.tmp"):  # of a killed run
                 leftover.unlink(missing_ok=True)
         cap = self.settings.max_occurrences
         if cap is None:
             self._match(self.output, staged=False)
         else:
-            self._match(self.output / _STAGED, staged=True)
+            self._match(self.output / STAGED, staged=True)
             self._finish(cap)
 
     def _match(self, folder: Path, *, staged: bool) -> None:
         """Match every block that has no shard in ``folder``."""
-        folder.mkdir(exist_ok=True)
+        with told_of_writing(folder):
+            folder.mkdir(exist_ok=True)
         missing = MissingBlocks(self.settings.shard_bytes, folder)
         work = MatchBlock(self.labeller, self.settings, folder, staged)
         total = sum(file.path.stat().st_size for file in self.files)
@@ -119,7 +117,7 @@ class _Run:
 
     def _finish(self, cap: int) -> None:
         """Make the shards out of the staged ones."""
-        staged = sorted((self.output / _STAGED).glob("part-*.parquet"))
+        staged = sorted((self.output / STAGED).glob("part-*.parquet"))
         work = FinishShard(self.labeller, cap, self.settings.keep_unlabelled, self.output)
         tasks = (
             thin
@@ -134,19 +132,35 @@ class _Run:
         furthest = 0
         for position in positions:
             furthest = max(furthest, position)
-            if self.progress:
-                self.progress(furthest, total, what)
-        if self.progress:
-            self.progress(total, total, what)
+            self.progress(furthest, total, what)
+        self.progress(total, total, what)
 
 
-def _finished(work: _Run, manifest: dict[str, Any]) -> dict[str, Any]:
-    """Do what there is to do; the manifest says before and after how far that is."""
+def _finished(
+    work: _Run, manifest: dict[str, Any], before: Sequence[tuple[int, int]]
+) -> dict[str, Any]:
+    """Do what there is to do; the manifest says before and after how far that is.
+
+    Raises:
+        InputError: a text is no longer what it was ``before`` its checksum was taken.
+    """
     write_manifest(work.output, {**manifest, "complete": False})
     work()
+    for file, stamp in zip(work.files, before, strict=True):
+        if _stamp(file) != stamp:
+            raise InputError(
+                f"{file.path}: changed while it was read: delete {work.output} and run again once"
+                " nothing writes to it"
+            )
     manifest = {**manifest, "complete": True, **_summary(work.output)}
     write_manifest(work.output, manifest)
     return manifest
+
+
+def _stamp(file: TextFile) -> tuple[int, int]:
+    """What a file that is written to changes."""
+    stat = file.path.stat()
+    return stat.st_mtime_ns, stat.st_size
 
 
 def _itself(task: Thin) -> Iterator[Thin]:

@@ -32,7 +32,7 @@ class DistantSettings:
         crossing: ``drop`` or ``longest``.
         whole_words: whether a match in a spaced script must be a word of its own (*art*, but not in
             *party*).
-        blacklist: mentions that are never labelled; what lies in them isn't either.
+        blacklist: what is never labelled, known to the gazetteer or not, nor is what lies in it.
         max_occurrences: how often one mention may be labelled in all the text. Of more, so many
             are kept at even distances.
         min_sentence_length: shorter sentences are left out; in characters.
@@ -70,6 +70,8 @@ class DistantSettings:
                 f"min_sentence_length={self.min_sentence_length} must be at least 1 and at most"
                 f" max_sentence_length={self.max_sentence_length}"
             )
+        if not all(word.strip() and "\0" not in word for word in self.blacklist):
+            raise InputError("the blacklist has an empty mention, or one with a null character")
         for name, least in (("min_length", 1), ("max_occurrences", 1), ("shard_bytes", 1024)):
             value = getattr(self, name)
             if value is not None and value < least:

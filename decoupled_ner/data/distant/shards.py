@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from decoupled_ner.data.distant.labeller import Fate, Ints, Labeller, Matches
+from decoupled_ner.disk import beside, told_of_writing
 from decoupled_ner.types import InputError
 
 _ENTITY = pa.struct(
@@ -209,16 +210,10 @@ def read_counts(path: Path) -> Counts:
 def _write(table: Any, path: Path, metadata: dict[str, Any]) -> None:
     """Write beside, then rename: a shard that has its name is whole."""
     table = table.replace_schema_metadata({_COUNTS: json.dumps(metadata, ensure_ascii=False)})
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with beside.open("wb") as file:
-            pq.write_table(table, file, compression="zstd")
-            file.flush()
-            os.fsync(file.fileno())  # or a power cut could leave an empty file under the name
-        beside.replace(path)
-    except OSError as error:
-        beside.unlink(missing_ok=True)
-        raise InputError(f"{path}: can't be written ({error.strerror or error})") from error
+    with told_of_writing(path), beside(path) as fresh, fresh.open("wb") as file:
+        pq.write_table(table, file, compression="zstd")
+        file.flush()
+        os.fsync(file.fileno())  # or a power cut could leave an empty file under the name
 
 
 def _lists(matches: Matches, sentences: int, kind: Any, further: list[Any]) -> Any:

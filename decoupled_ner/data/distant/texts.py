@@ -35,7 +35,8 @@ class TextFile:
 
     @property
     def is_jsonl(self) -> bool:
-        suffixes = [suffix for suffix in self.path.suffixes if suffix not in PACKED]
+        endings = (suffix.lower() for suffix in self.path.suffixes)
+        suffixes = [ending for ending in endings if ending not in PACKED]
         return bool(suffixes) and suffixes[-1] in (".jsonl", ".ndjson", ".json")
 
 
@@ -72,9 +73,9 @@ def text_files(paths: Sequence[str | Path]) -> list[TextFile]:
     for path in listed:
         if not path.is_file():
             raise InputError(f"{path}: no such text file")
-    names = [path.name for path in listed]
+    names = [well_formed(path.name) for path in listed]
     if len(set(names)) < len(names):
-        names = [str(path) for path in listed]
+        names = [well_formed(str(path)) for path in listed]
     paths_of = Counter(path.resolve() for path in listed)
     if repeated := [
         name for name, path in zip(names, listed, strict=True) if paths_of[path.resolve()] > 1

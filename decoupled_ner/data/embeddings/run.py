@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from decoupled_ner.checksums import sha256_of
 from decoupled_ner.data.distant.engines import run
 from decoupled_ner.data.distant.texts import TextFile, text_files
 from decoupled_ner.data.embeddings.corpus import (
@@ -24,16 +22,14 @@ from decoupled_ner.data.embeddings.corpus import (
 )
 from decoupled_ner.data.embeddings.settings import EmbeddingSettings
 from decoupled_ner.data.embeddings.word2vec import require_gensim, train_vectors
-from decoupled_ner.data.files import told_of_writing
+from decoupled_ner.disk import beside, sha256_of, told_of_writing, write_json
 from decoupled_ner.locations import locked
 from decoupled_ner.models.embeddings import LEXICON_FILE, VECTOR_FILES, load_vectors
 from decoupled_ner.models.lexicon import Lexicon, is_lexicon_word
+from decoupled_ner.progress import Progress, no_progress
 from decoupled_ner.types import InputError
 
 _MANIFEST = "embeddings.json"
-
-#: Told what is done, how much of it (done, total) and in which of the run's steps.
-Progress = Callable[[str, int, int], None]
 
 
 def train_embeddings(
@@ -42,7 +38,7 @@ def train_embeddings(
     settings: EmbeddingSettings | None = None,
     *,
     workers: int = 1,
-    progress: Progress = lambda what, done, total: None,
+    progress: Progress = no_progress,
 ) -> dict[str, Any]:
     """Train vectors of characters, bigrams and words, and compile the lexicon of the words, with
     their frequencies in the text.
@@ -103,12 +99,12 @@ def _trained(
                 folder / VECTOR_FILES[kind],
                 settings,
                 workers=workers,
-                progress=lambda done, kind=kind: progress(f"{kind}", done, settings.epochs),  # type: ignore[misc]
+                progress=lambda done, kind=kind: progress(done, settings.epochs, kind),  # type: ignore[misc]
             )
     counts = {kind: len(vocabulary) for kind, vocabulary in vocabularies.items()}
     words = _write_lexicon(files, folder, settings, progress)
     manifest = {**identity, "complete": True, "vectors": counts, "lexicon": words}
-    _write(folder, manifest)
+    write_json(folder / _MANIFEST, manifest)
     shutil.rmtree(work)
     return manifest
 
@@ -129,7 +125,7 @@ def _prepare(
     total = sum(file.path.stat().st_size for file in files)
     processes = min(workers, -(-total // BLOCK_BYTES) or 1)
     blocks = run(files, blocks_of, Cut(settings.share), processes=processes)
-    write_corpora(blocks, fresh, settings, lambda done: progress("segmenting", done, total))
+    write_corpora(blocks, fresh, settings, lambda done: progress(done, total, "segmenting"))
     fresh.rename(work)
 
 
@@ -144,11 +140,10 @@ def _write_lexicon(
     def lines() -> Iterator[str]:
         for block in (block for file in files for block in blocks_of(file)):
             yield from lines_of(block, settings.share)
-            progress("counting", block.position, total)
+            progress(block.position, total, "counting")
 
-    beside = folder / f".{LEXICON_FILE}.new"
-    Lexicon(kept).counted(lines()).save(beside)
-    beside.replace(folder / LEXICON_FILE)
+    with beside(folder / LEXICON_FILE) as fresh:
+        Lexicon(kept).counted(lines()).save(fresh)
     return len(kept)
 
 
@@ -158,7 +153,7 @@ def _begin(folder: Path, identity: dict[str, Any]) -> dict[str, Any]:
         if folder.is_dir() and any(folder.iterdir()):
             raise InputError(f"{folder}: holds other files; choose another folder")
         folder.mkdir(parents=True, exist_ok=True)
-        _write(folder, begun := {**identity, "complete": False})
+        write_json(folder / _MANIFEST, begun := {**identity, "complete": False})
         return begun
     try:
         manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -170,9 +165,3 @@ def _begin(folder: Path, identity: dict[str, Any]) -> dict[str, Any]:
             f"{folder}: holds a run on other texts or settings: choose another folder, or delete it"
         )
     return manifest
-
-
-def _write(folder: Path, manifest: dict[str, Any]) -> None:
-    beside = folder / f".{_MANIFEST}.{os.getpid()}.tmp"
-    beside.write_text(json.dumps(manifest, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
-    beside.replace(folder / _MANIFEST)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from decoupled_ner.data.embeddings.settings import EmbeddingSettings
+from decoupled_ner.disk import beside
 from decoupled_ner.types import InputError
 
 
@@ -42,9 +42,8 @@ def train_vectors(
             corpus_file=str(corpus), total_words=words, epochs=1, start_alpha=start, end_alpha=end
         )
         _save(model, epoch + 1, state)
-    beside = output.with_name(f".{output.name}.{os.getpid()}.tmp")
-    model.wv.save_word2vec_format(str(beside), binary=True)
-    beside.replace(output)
+    with beside(output) as fresh:
+        model.wv.save_word2vec_format(str(fresh), binary=True)
     progress(settings.epochs)
 
 
@@ -85,10 +84,8 @@ def _rate(settings: EmbeddingSettings, done: int) -> float:
 
 
 def _save(model: Any, epoch: int, path: Path) -> None:
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with beside.open("wb") as file:
+    with beside(path) as fresh, fresh.open("wb") as file:
         np.savez(file, epoch=epoch, vectors=model.wv.vectors, contexts=model.syn1neg)
-    beside.replace(path)
 
 
 def _resume(model: Any, path: Path) -> int:

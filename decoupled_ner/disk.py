@@ -1,0 +1,65 @@
+"""Files as they lie on disk: what tells one from another, and how one is written."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from decoupled_ner.types import InputError
+
+
+def sha256_of(path: Path, *suffixes: str) -> str:
+    """The SHA-256 of a file's bytes as they lie on disk, 64 hexadecimal digits; of a folder that of
+    the names and SHA-256 of all files in it, hidden ones and those in hidden folders aside.
+
+    Args:
+        suffixes: of a folder only files with these count.
+
+    Raises:
+        InputError: it can't be read.
+    """
+    if path.is_dir():
+        names = sorted(file.relative_to(path) for file in path.rglob("[!.]*") if file.is_file())
+        seen = (name for name in names if not any(part[0] == "." for part in name.parts))
+        counted = (name for name in seen if not suffixes or name.suffix in suffixes)
+        content = "".join(f"{name} {sha256_of(path / name)}\n" for name in counted)
+        return hashlib.sha256(content.encode(errors="surrogateescape")).hexdigest()
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise InputError(f"{path}: can't be read ({error.strerror or error})") from error
+
+
+@contextmanager
+def beside(path: Path) -> Iterator[Path]:
+    """A path in the same folder to write to. What lies there at the end takes the place of
+    ``path``, so that no reader sees half a file; after an error nothing is left of it."""
+    fresh = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield fresh
+        fresh.replace(path)
+    finally:
+        fresh.unlink(missing_ok=True)
+
+
+@contextmanager
+def told_of_writing(path: Path) -> Iterator[None]:
+    """Make what keeps ``path`` from being written an `InputError`."""
+    try:
+        yield
+    except UnicodeEncodeError as error:
+        raise InputError(f"{path}: half of a surrogate pair can't be written as UTF-8") from error
+    except OSError as error:
+        raise InputError(f"{path}: can't be written ({error.strerror or error})") from error
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write ``content`` beside ``path``, indented, then rename."""
+    with beside(path) as fresh:
+        fresh.write_text(json.dumps(content, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
