@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 from collections.abc import Iterable, Iterator
@@ -62,7 +61,7 @@ def format_told(output: Path) -> Output | None:
 
 def extension(output: Path) -> str:
     """What a file's name ends in, without the dot, ``.xz`` and ``.gz`` aside; ``""`` for none."""
-    return Path(re.sub(r"\.(xz|gz)$", "", output.name)).suffix[1:]
+    return Path(re.sub(r"\.(xz|gz)$", "", output.name.lower())).suffix[1:]
 
 
 def lines_to_write(
@@ -84,10 +83,9 @@ def lines_to_write(
         named = extension(output or Path()).upper()
         yield from _conll(sentences, next((s for s in SCHEMES if s == named), "BIO"), joiner)
     else:
-        from decoupled_ner.data.jsonl import sentence_to_json
+        from decoupled_ner.data.jsonl import json_line
 
-        for sentence in sentences:
-            yield json.dumps(sentence_to_json(sentence), ensure_ascii=False)
+        yield from map(json_line, sentences)
 
 
 def text_lines(sentences: Iterable[Sentence]) -> Iterator[str]:

@@ -204,7 +204,7 @@ def _sentences(
 
         given += [sentence.text for sentence in load_dataset(dataset).split("test")]
     lines = chain(given, chain.from_iterable(read_lines(path) for path in inputs))
-    in_files = count_lines(inputs)
+    in_files = count_lines(inputs, check=limit is None)  # before the work
     count = None if in_files is None else len(given) + in_files
     if limit is not None:
         count = limit if count is None else min(count, limit)

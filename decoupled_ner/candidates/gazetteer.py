@@ -10,7 +10,7 @@ from decoupled_ner.candidates.base import CandidateGenerator
 from decoupled_ner.candidates.union import Union
 from decoupled_ner.gazetteer import Gazetteer, MatchMode, ReloadingGazetteer, load_gazetteer
 from decoupled_ner.gazetteer.matcher import check_mode
-from decoupled_ner.types import InputError, Region, Sentence, unique_regions
+from decoupled_ner.types import InputError, Region, Sentence, unique_regions, well_formed
 
 
 class GazetteerMatches(CandidateGenerator):
@@ -71,10 +71,13 @@ class GazetteerMatches(CandidateGenerator):
 
     @classmethod
     def from_sentences(cls, sentences: Iterable[Sentence], **settings: Any) -> Self:
-        """From the entities of annotated sentences."""
+        """From the entities of annotated sentences, but for those that no gazetteer can hold: with
+        a null character or half of a surrogate pair."""
         mentions: dict[str, set[str]] = {}
         for sentence in sentences:
             for entity in sentence.entities:
+                if "\0" in entity.text or well_formed(entity.text) != entity.text:
+                    continue
                 mentions.setdefault(entity.text, set()).add(entity.label)
         inline = {mention: sorted(mentions[mention]) for mention in sorted(mentions)}
         return cls(mentions=inline, **settings)

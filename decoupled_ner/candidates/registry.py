@@ -138,9 +138,10 @@ def _argument(key: str, value: Any, directory: Path | None) -> Any:
 
 
 def _beside(directory: Path, value: Any) -> Any:
-    """A name that exists in the directory with its path; others (hub ids) as they are."""
+    """A name that exists in the directory with its whole path, since the process may go elsewhere;
+    others (hub ids) as they are."""
     if isinstance(value, str) and (directory / value).exists():
-        return str(directory / value)
+        return str((directory / value).resolve())
     return value
 
 

@@ -24,6 +24,8 @@ class WordBased(CandidateGenerator):
     def __init__(self, segmenter: str, model: str | None, tags: Sequence[str]) -> None:
         check_segmenter(segmenter, model)
         self.segmenter, self.model = segmenter, model
+        # A folder by its whole path, since it is loaded on first use: the process may go elsewhere.
+        self._place = str(Path(model).resolve()) if model and Path(model).is_dir() else model
         self._wanted = TagFilter(tags)
 
     @property
@@ -35,7 +37,7 @@ class WordBased(CandidateGenerator):
         return self.propose_batch([text])[0]
 
     def propose_batch(self, texts: Sequence[str]) -> list[list[Region]]:
-        words = segmenter_named(self.segmenter, self.model).words_batch(texts)
+        words = segmenter_named(self.segmenter, self._place).words_batch(texts)
         return [
             unique_regions([region for region in self._regions(text, found) if region])
             for text, found in zip(texts, words, strict=True)
@@ -48,8 +50,8 @@ class WordBased(CandidateGenerator):
     def save(self, directory: Path) -> dict[str, Any]:
         """An LTP model that lies in a folder is copied; one of the hub is not."""
         arguments = self.init_args()
-        if self.model:
+        if self._place:
             from decoupled_ner.candidates.ltp_models import save_model
 
-            arguments["model"] = save_model(self.model, directory)
+            arguments["model"] = save_model(self._place, directory)
         return arguments

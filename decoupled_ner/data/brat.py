@@ -26,7 +26,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 from typing import NamedTuple
 
 from decoupled_ner.data.files import Parsed, decode_text, located, read_bytes
@@ -126,8 +126,13 @@ def read_documents(path: Path) -> list[Document]:
 
 
 def _folder_files(path: Path) -> dict[str, bytes]:
-    found = (file for file in path.rglob("[!.]*") if file.suffix in BRAT_FILES)
-    return {file.relative_to(path).as_posix(): read_bytes(file) for file in found}
+    names = {file.relative_to(path): file for file in path.rglob("*") if file.suffix in BRAT_FILES}
+    return {n.as_posix(): read_bytes(file) for n, file in names.items() if not _is_hidden(n)}
+
+
+def _is_hidden(name: PurePath) -> bool:
+    """Whether the file, or a folder that it lies in, is: copies that programs keep."""
+    return any(part.startswith(".") for part in name.parts)
 
 
 def _archive_files(path: Path) -> dict[str, bytes]:
@@ -136,7 +141,7 @@ def _archive_files(path: Path) -> dict[str, bytes]:
     try:
         with tarfile.open(path, "r:*") as archive:
             for member in archive:
-                hidden = PurePosixPath(member.name).name.startswith(".")
+                hidden = _is_hidden(PurePosixPath(member.name.removeprefix("./")))
                 if member.isreg() and member.name.endswith(BRAT_FILES) and not hidden:
                     content = archive.extractfile(member)
                     files[member.name] = content.read() if content else b""

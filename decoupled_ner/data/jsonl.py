@@ -19,7 +19,7 @@ from typing import Any
 
 from decoupled_ner.data.files import Parsed, located, numbered_lines, write_lines
 from decoupled_ner.labels import checked_type
-from decoupled_ner.types import Entity, InputError, Sentence, entity_at
+from decoupled_ner.types import Entity, InputError, Sentence, entity_at, well_formed
 
 
 def read_jsonl(path: str | Path, *, prefix: str = "") -> Parsed:
@@ -47,8 +47,14 @@ def write_jsonl(sentences: Iterable[Sentence], path: str | Path) -> None:
     Raises:
         InputError: the file can't be written.
     """
-    lines = (json.dumps(sentence_to_json(s), ensure_ascii=False) for s in sentences)
-    write_lines(lines, Path(path))
+    write_lines(map(json_line, sentences), Path(path))
+
+
+def json_line(sentence: Sentence) -> str:
+    """A sentence as a line of our own layout; in ASCII where UTF-8 can't hold it, as half of a
+    surrogate pair."""
+    line = json.dumps(sentence_to_json(sentence), ensure_ascii=False)
+    return line if well_formed(line) == line else json.dumps(sentence_to_json(sentence))
 
 
 def sentence_to_json(sentence: Sentence) -> dict[str, Any]:

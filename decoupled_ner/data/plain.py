@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 import stat
 import sys
+from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
@@ -60,20 +62,36 @@ def _decoded(file: BinaryIO, name: str) -> Iterator[str]:
         yield text.removeprefix("\ufeff") if number == 1 else text
 
 
-def count_lines(paths: Sequence[Path]) -> int | None:
-    """How many lines `read_lines` will give of all; None where only reading tells."""
-    countable = (p != STANDARD_INPUT and p.is_file() and p.suffix not in PACKED for p in paths)
+def count_lines(paths: Sequence[Path], *, check: bool = False) -> int | None:
+    """How many lines `read_lines` will give of all; None where only reading tells.
+
+    Args:
+        check: whether to see to it that all of them can be read.
+
+    Raises:
+        InputError: one can't, and is to be.
+    """
+    countable = (
+        p != STANDARD_INPUT and p.is_file() and p.suffix.lower() not in PACKED for p in paths
+    )
     if not all(countable):
         return None
     try:
-        return sum(_lines_in(path) for path in paths)
+        return sum(_lines_in(path, check) for path in paths)
     except OSError:  # reading tells why
         return None
 
 
-def _lines_in(path: Path) -> int:
+def _lines_in(path: Path, check: bool) -> int:
     count, last = 0, b"\n"
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            count, last = count + block.count(b"\n"), block
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                count, last = count + block.count(b"\n"), block
+                if check:
+                    decoder.decode(block)
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        deque(read_lines(path), 0)  # says where
     return count + (not last.endswith(b"\n"))

@@ -55,9 +55,23 @@ class Recognizer(ABC):
             raise InputError("predict_stream takes strings; predict_regions takes one")
         if batch_size < 1:
             raise InputError(f"batch_size={batch_size} must be at least 1")
-        iterator = iter(sentences)
-        batches = iter(lambda: list(islice(iterator, batch_size)), [])
-        return chain.from_iterable(map(self.predict_batch, batches))
+        return chain.from_iterable(map(self.predict_batch, _batches(sentences, batch_size)))
+
+
+def _batches(items: Iterable[str], size: int) -> Iterator[list[str]]:
+    """The items in lists; what came before an error comes before it."""
+    iterator = iter(items)
+    while True:
+        batch: list[str] = []
+        try:
+            batch.extend(islice(iterator, size))
+        except Exception:
+            if batch:
+                yield batch
+            raise
+        if not batch:
+            return
+        yield batch
 
 
 def _portions(texts: Sequence[str]) -> Iterator[list[str]]:

@@ -78,8 +78,10 @@ def paired_bootstrap(
         first, second: ``[sentence, (correct, predicted, gold)]``, in the same order.
 
     Raises:
-        InputError: the systems were not scored on the same number of sentences.
+        InputError: the systems were not scored on the same number of sentences, or on one alone.
     """
+    if len(first) < 2:
+        raise InputError("one sentence tells nothing of others: compare systems on two or more")
     if first.shape != second.shape:
         raise InputError(
             f"{len(first)} and {len(second)} sentences: compare systems on the same test set"

@@ -143,7 +143,7 @@ class Lexicon:
 
 def is_lexicon_word(word: str) -> bool:
     """Whether a lexicon's file can hold it."""
-    return bool(word) and not set(word) & set("\t\r\n")
+    return bool(word) and not set(word) & set("\t\r\n\ufeff")
 
 
 class SoftLexiconEmbedding(nn.Module):

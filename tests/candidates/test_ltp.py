@@ -2,6 +2,7 @@
 
 import json
 import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -151,6 +152,20 @@ def test_align_fills_gaps_and_passes_over_strangers():
     assert list(align(" 北京\t大学。", words)) == [
         (" ", ""), ("北京", "ns"), ("\t", ""), ("大学", "n"), ("。", ""),
     ]  # fmt: skip
+
+
+def test_a_process_may_go_elsewhere(tmp_path, monkeypatch):
+    (tmp_path / "home" / "models" / "pos").mkdir(parents=True)
+    (tmp_path / "home" / "models" / "pos" / "config.json").write_text("{}")
+    monkeypatch.chdir(tmp_path / "home")
+    given = LtpNouns("models/pos")
+    config = {"class_path": "decoupled_ner.candidates.LtpNouns", "init_args": {"model": "pos"}}
+    loaded = generator_from_config(config, Path("models"))
+    monkeypatch.chdir("/")
+    assert given.init_args()["model"] == "models/pos"
+    for generator in (given, loaded):
+        name = generator.save(tmp_path / "out")["model"]
+        assert name.startswith("ltp-") and (tmp_path / "out" / name / "config.json").is_file()
 
 
 def test_saved_model_travels(model, tmp_path, monkeypatch):

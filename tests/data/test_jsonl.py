@@ -43,6 +43,14 @@ def test_everything_survives(given: list[Sentence]) -> None:
         assert read_jsonl(path).sentences == tuple(usable)
 
 
+def test_half_of_a_surrogate_pair_is_written_in_ascii(tmp_path: Path) -> None:
+    given = (Sentence("\ud83d北京", (entity_at("\ud83d北京", 1, 3, "GPE"),), "a"), Sentence("好"))
+    write_jsonl(given, tmp_path / "x.jsonl")
+    first, second = (tmp_path / "x.jsonl").read_text(encoding="utf-8").splitlines()
+    assert first.isascii() and "好" in second
+    assert read_jsonl(tmp_path / "x.jsonl").sentences[0] == given[0]
+
+
 def test_optional_keys(tmp_path: Path) -> None:
     path = tmp_path / "x.jsonl"
     record = {"text": "在北京", "entities": [{"start": 1, "end": 3, "label": "GPE"}], "more": 1}

@@ -104,5 +104,7 @@ def test_mistakes_are_input_errors(counts: np.ndarray) -> None:
         paired_test([0.5, 0.6], [0.5])
     with pytest.raises(InputError, match="same test set"):
         paired_bootstrap(counts, counts[1:])
+    with pytest.raises(InputError, match="one sentence tells nothing of others"):
+        paired_bootstrap(counts[:1], counts[:1])
     with pytest.raises(InputError, match="got 0 and 1000"):
         bootstrap_scores(counts[:0])

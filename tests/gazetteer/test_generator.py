@@ -33,7 +33,9 @@ def test_modes() -> None:
 
 def test_mentions_of_sentences_join_a_union_that_has_a_gazetteer() -> None:
     sentence = Sentence("中美", (entity_at("中美", 0, 1, "LOC"),))
-    union = with_mentions_of(Union([GazetteerMatches.from_mentions(NAMES)]), [sentence])
+    odd = (entity_at("a\0b\ud83d", 0, 3, "PER"), entity_at("a\0b\ud83d", 3, 4, "PER"))
+    unusual = Sentence("a\0b\ud83d", odd)  # what no gazetteer can hold is left out
+    union = with_mentions_of(Union([GazetteerMatches.from_mentions(NAMES)]), [sentence, unusual])
     expected = [Candidate(0, 1, ("train-mentions",)), Candidate(1, 3, ("gazetteer",))]
     assert union.candidates("中北京") == expected
     assert generator_from_config(to_config(union)).propose("中北京") == [Region(0, 1), Region(1, 3)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -189,22 +190,7 @@ def test_contexts_that_cannot_matter_are_not_read(
     assert contexts_read(ner) == ([[] for _ in TEXTS], 0)
 
 
-def test_a_hidden_layer_leaves_nothing_to_prune(tiny_encoder: str) -> None:
-    ner = DecoupledNER(
-        DecoupledModel(
-            DecoupledConfig(
-                encoder=load_encoder_config(tiny_encoder).to_dict(),
-                labels=["O", "PER"],
-                head_hidden_size=8,
-            )
-        ),
-        load_tokenizer(tiny_encoder),
-        NGrams(max_length=2),
-        device="cpu",
-    )
-    ner.calibrate(TEXTS)
-    assert ner.config.context_reach == []
-    assert contexts_read(ner)[1] == sum(map(len, regions(ner)))
+def test_the_reach_has_a_number_for_each_label(tiny_encoder: str) -> None:
     with pytest.raises(InputError, match="a number for each of 2 labels"):
         DecoupledModel(
             DecoupledConfig(
@@ -314,6 +300,18 @@ def test_texts_may_come_one_by_one(ner: DecoupledNER):
     assert ner.predict_batch(text for text in TEXTS) == expected
     streamed = list(ner.predict_stream((text for text in TEXTS), batch_size=2))
     assert all(close(a, b) for a, b in zip(streamed, expected, strict=True))
+
+
+def test_what_came_before_an_error_is_answered(ner: DecoupledNER):
+    def texts() -> Iterator[str]:
+        yield from TEXTS
+        raise OSError("the line is dead")
+
+    found = []
+    with pytest.raises(OSError, match="the line is dead"):
+        for entities in ner.predict_stream(texts()):
+            found.append(entities)
+    assert len(found) == len(TEXTS)
 
 
 def test_a_hub_id_is_read_from_the_hub_layout(ner: DecoupledNER, tmp_path: Path):
