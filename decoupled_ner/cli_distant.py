@@ -79,7 +79,8 @@ def label(
     if engine not in ("local", "ray"):
         raise InputError(f"--engine takes local or ray, not {engine!r}")
     rows = read_rows(blacklist, "txt") if blacklist else ()
-    never = (form for r in rows for form in (r.mention, kept_form(r.mention, Path(gazetteer))))
+    form = kept_form(gazetteer)
+    never = (m for row in rows for m in (row.mention, form(row.mention)) if m)
     settings = DistantSettings(
         min_length=min_length,
         min_share=min_share,

@@ -98,7 +98,7 @@ def gazetteer_lookup(gazetteer: Path, mention: str, as_json: AsJson = False) -> 
 
     found = lookup(loaded := _gazetteer(gazetteer), mention)
     if found["type"] is None:
-        found = lookup(loaded, kept_form(mention, gazetteer))
+        found = lookup(loaded, kept_form(gazetteer)(mention))
     show(found, as_json, render_lookup)
 
 

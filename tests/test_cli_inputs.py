@@ -79,6 +79,18 @@ def test_a_folder_or_an_unreadable_file_is_one_line(
         assert not output.exists() and len(list(tmp_path.iterdir())) == 3
 
 
+def test_text_that_cannot_be_read_to_its_end_is_told_before_the_work(
+    model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    text = tmp_path / "a.txt"
+    text.write_bytes("篮协\n".encode() * 200 + b"\xff\n")
+    assert status("predict", str(text), "--model", model) == 2
+    out, err = capsys.readouterr()
+    assert not out and "a.txt:201: not UTF-8" in err and err.count("\n") == 1
+    assert status("predict", str(text), "--model", model, "--limit", "2") == 0
+    assert len(capsys.readouterr().out.splitlines()) == 2
+
+
 @pytest.mark.parametrize("pack", [gzip.compress, lzma.compress])
 def test_packed_text_is_read_as_it_is(
     pack: Callable[[bytes], bytes], model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

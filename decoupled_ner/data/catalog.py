@@ -142,8 +142,8 @@ def _user_files(path: Path, format: str | None) -> dict[str, Path]:
     for file in sorted(path.iterdir()):
         split = split_of(file)
         usable = file.is_file() or any(file.rglob("*.ann"))
-        # A document of the folder, whatever its name says, is no split.
-        is_document = file.suffix in BRAT_FILES and file.stem in annotated
+        # A document of the folder is no split because its name has such a word in it.
+        is_document = file.suffix in BRAT_FILES and file.stem in annotated.difference(SPLITS)
         if split is None or file.name.startswith(".") or not usable or is_document:
             continue
         if split in files:

@@ -6,8 +6,9 @@ belongs into a dictionary file among the sources.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,7 @@ def add(
     """
     label = label.strip()
     with _opened(Path(directory)) as gazetteer:
-        mention = kept_form(mention, Path(directory))
+        mention = kept_form(Path(directory))(mention)
         others = (entry for entry in gazetteer if (entry.mention, entry.source) != (mention, USER))
         if weight is None:
             said = sum(e.weight for e in gazetteer.entries(mention) if e.source != USER)
@@ -56,7 +57,7 @@ def remove(directory: str | Path, mention: str) -> dict[str, Any]:
     """
     with _opened(Path(directory)) as gazetteer:
         if mention not in gazetteer:
-            mention = kept_form(mention, Path(directory))
+            mention = kept_form(Path(directory))(mention)
         last = lookup(gazetteer, mention)
         if last["type"] is None:
             raise InputError(f"{directory}: does not hold {mention!r}: nothing to remove")
@@ -65,14 +66,14 @@ def remove(directory: str | Path, mention: str) -> dict[str, Any]:
     return last
 
 
-def kept_form(mention: str, directory: Path) -> str:
-    """A mention as a gazetteer's folder keeps it: NFKC and script by its build's rules. Notes in
-    brackets stay: who writes one by hand means it."""
+def kept_form(directory: Path) -> Callable[[str], str]:
+    """From a mention to what a gazetteer's folder keeps of it: NFKC and script by its build's
+    rules. Notes in brackets stay: who writes one by hand means it."""
     rules = (stored_manifest(directory) or {}).get("rules")
     if not isinstance(rules, dict):
-        return mention.strip()
+        return str.strip
     kept = Rules(nfkc=bool(rules.get("nfkc")), script=rules.get("script"))
-    return Normaliser(kept).form(mention, notes=True)
+    return partial(Normaliser(kept).form, notes=True)
 
 
 @contextmanager

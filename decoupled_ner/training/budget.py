@@ -61,7 +61,7 @@ class Budget(Callback):
         schedule = self.schedule.state_dict()
         return {
             "seconds": self.seconds,
-            "minutes": self.minutes,
+            "minutes": None if self.schedule.steps else self.minutes,  # what decides the end
             "schedule": schedule,
             "finished": self.finished,
         }
@@ -78,8 +78,8 @@ class Budget(Callback):
             return
         if self.finished and not self._had_finished:
             raise InputError(
-                f"the run has {self.step} steps already, {self.schedule.end} or more: give"
-                " --finish, and the decay begins here, or more --model.steps"
+                f"the run has {self.step} steps already, {self.schedule.end} or more: give more"
+                " --model.steps, or leave them out and give --finish, and the decay begins here"
             )
         if self.finished or self._had_finished:
             raise InputError(

@@ -71,7 +71,7 @@ class Step:
 
     def made(self) -> str | None:
         """SHA-256 of its result and of all that it made for others; None where a part of that is
-        gone. Notes that lie beside it do not count."""
+        gone. Markdown that lies beside it does not count."""
         try:
             shards = json.loads(self.result.read_text(encoding="utf-8")).get("shards", [])
             names = [self.result.name, *self.leaves, *(shard["name"] for shard in shards)]
@@ -144,7 +144,11 @@ class Chain:
                 f"step {step.name} stopped before its end, as its options say: the same command"
                 " goes on with it"
             )
-        write_json(step.record, {**record, "result": step.made()})
+        made = step.made()
+        if made is None:
+            parts = ", ".join(step.leaves)
+            raise InputError(f"step {step.name} ended without {parts} in {step.folder}: see above")
+        write_json(step.record, {**record, "result": made})
 
 
 def _began(step: Step) -> bool:

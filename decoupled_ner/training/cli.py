@@ -141,7 +141,7 @@ def _differences(before: Any, now: Any, name: str = "") -> Iterator[tuple[str, A
     that came or went with a version; two paths may name the same."""
     if isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
         before, now = dict(enumerate(before)), dict(enumerate(now))
-    if isinstance(before, dict) and isinstance(now, dict):
+    if isinstance(before, dict) and isinstance(now, dict) and bool(before) == bool(now):
         for key in (key for key in before if key in now):
             yield from _differences(before[key], now[key], f"{name}.{key}" if name else str(key))
         return

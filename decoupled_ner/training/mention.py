@@ -52,7 +52,8 @@ class MentionData(StageOneData):
 
     An epoch draws from type t a number of entries in proportion to ``n_t ** (1 / temperature)``,
     where n_t is how many it has: 1 keeps the gazetteer's own shares, a greater temperature evens
-    them out. No entry comes again before all of its type have come. ``O`` counts as a type.
+    them out. All of a type are drawn equally often, give or take one, over however many epochs.
+    ``O`` counts as a type.
 
     Args:
         encoder: hub id or directory, for its tokenizer.

@@ -113,7 +113,7 @@ class SentenceData(TrainingData):
         }
 
     def identity(self) -> dict[str, Any]:
-        return {"data set": dict(self.data.checksums)}
+        return {"data set": sorted(self.data.checksums.values())}  # files may be renamed
 
     def require_entities(self) -> None:
         """Raise an `InputError` if there is no entity to train on."""

@@ -249,6 +249,12 @@ def test_unusable_folders(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"both train.bio and train.jsonl could be train"):
         load_dataset(str(tmp_path))
     (tmp_path / "train.bio").unlink()
+    documents = tmp_path / "documents"
+    documents.mkdir()
+    for name in ("train.ann", "train.txt", "test.ann", "test.txt"):  # no documents to be split
+        (documents / name).write_text("")
+    with pytest.raises(InputError, match=r"both test\.ann and test\.txt could be test"):
+        load_dataset(str(documents))
     with pytest.raises(InputError, match="no sentences in the file"):
         load_dataset(str(tmp_path))
 

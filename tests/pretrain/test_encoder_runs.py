@@ -212,7 +212,10 @@ def test_any_state_can_be_finished_and_a_finished_run_made_longer(tmp_path: Path
 def test_an_end_that_is_over_already_is_none(runs: Runs):
     runs.run(*GIVEN, "--model.piece_minutes", "0.0001")
     said = runs.fails(*GIVEN, "--model.steps", "6", "--ckpt_path", "last")
-    assert "has 10 steps already, 6 or more: give --finish" in said and "Traceback" not in said
+    assert (
+        "has 10 steps already, 6 or more: give more --model.steps" in said
+        and "Traceback" not in said
+    )
     assert not runs.result()["finished"]
     runs.run(*GIVEN, "--finish")
 

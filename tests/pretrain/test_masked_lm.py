@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -57,6 +58,17 @@ def fit(
     trainer.limit_val_batches = 1.0
     [scores] = trainer.validate(module, data, verbose=False)
     return dict(scores)
+
+
+def test_every_process_has_held_out_blocks(data: MaskedLMData):
+    data.batch_size, data.validation_blocks = 12, 13  # two batches, of six and of seven
+    seen = 0
+    for rank in range(8):
+        data.trainer = SimpleNamespace(global_rank=rank, world_size=8)  # type: ignore[assignment]
+        sizes = [len(batch.ids) for batch in data.val_dataloader()]
+        assert min(sizes) > 0
+        seen += sum(sizes)
+    assert seen == 13 <= len(data.corpus.held_out) // data.block_length
 
 
 def test_a_new_model_knows_what_is_frequent_and_learns_more(data: MaskedLMData, tmp_path: Path):

@@ -22,11 +22,16 @@ from decoupled_ner.types import InputError
 def test_settings_that_a_run_did_not_begin_with():
     pool = {"class_path": "a.Pool", "init_args": {"tags": ["n"]}}
     longer = {"class_path": "a.Pool", "init_args": {"tags": ["n", "v"]}}
-    before = {"data": {"pool": None, "parts": [pool], "files": [], "path": "/a/x", "gone": 1}}
-    same = {"data": {"pool": None, "parts": [pool], "files": [], "path": "/b/x", "new": 2}}
+    before = {
+        "data": {"names": {}, "pool": None, "parts": [pool], "files": [], "path": "/a/x", "gone": 1}
+    }
+    same = {
+        "data": {"names": {}, "pool": None, "parts": [pool], "files": [], "path": "/b/x", "new": 2}
+    }
     assert list(_differences(before, same)) == []
     for name, value in (
         ("pool", pool), ("parts", [pool, pool]), ("files", ["a.jsonl"]), ("path", None),
+        ("names", {"北京": ["GPE"]}),
     ):  # fmt: skip
         now = {"data": {**before["data"], name: value}}
         for first, second in ((before, now), (now, before)):

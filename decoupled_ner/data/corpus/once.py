@@ -12,8 +12,6 @@ from typing import Any
 from decoupled_ner.disk import told_of_writing
 from decoupled_ner.locations import locked, runs_folder
 
-#: Called with how much is done, how much there is to do, and what is going on.
-
 
 def made_once(
     kind: str, inputs: dict[str, Any], make: Callable[[Path], None], *, goes_on: bool = False

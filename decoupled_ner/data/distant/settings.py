@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import Literal, get_args
 
-from decoupled_ner.types import InputError
+from decoupled_ner.types import InputError, well_formed
 
 #: What becomes of two matches that cross, 北京大学 and 大学生 in 北京大学生: ``drop`` both, or keep
 #: the ``longest`` from left to right.
@@ -70,8 +70,11 @@ class DistantSettings:
                 f"min_sentence_length={self.min_sentence_length} must be at least 1 and at most"
                 f" max_sentence_length={self.max_sentence_length}"
             )
-        if not all(word.strip() and "\0" not in word for word in self.blacklist):
-            raise InputError("the blacklist has an empty mention, or one with a null character")
+        for word in self.blacklist:
+            if not word.strip() or "\0" in word or well_formed(word) != word:
+                raise InputError(
+                    f"the blacklist has {word!r}: empty, or with a character that no text has"
+                )
         for name, least in (("min_length", 1), ("max_occurrences", 1), ("shard_bytes", 1024)):
             value = getattr(self, name)
             if value is not None and value < least:
