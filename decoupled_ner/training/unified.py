@@ -55,7 +55,7 @@ class UnifiedTraining(EncoderTraining):
         outside_bias: added to the logit of ``O`` at prediction. ``auto`` corrects for the share of
             negatives that training draws; ``f1`` does too, and lowers the probability from which
             on an entity is predicted to where F1 is highest (`f1_bias`), by the dev set's F1 after
-            the epoch before.
+            the validation before; the first one, and so one alone, takes 1/2.
         overlap: policy for overlapping predictions.
         proposer: a proposer on the model's own encoder, trained with it; None for none.
         read_proposer: have the finished model read the score that its proposer, its own or the one
