@@ -36,6 +36,11 @@ def sha256_of(path: Path, *suffixes: str) -> str:
         raise InputError(f"{path}: can't be read ({error.strerror or error})") from error
 
 
+def stamp_of(path: Path) -> list[int] | None:
+    """What changes when a file is written anew, as JSON holds it; None where there is none."""
+    return [path.stat().st_mtime_ns, path.stat().st_size] if path.is_file() else None
+
+
 @contextmanager
 def beside(path: Path) -> Iterator[Path]:
     """A path in the same folder to write to. What lies there at the end takes the place of

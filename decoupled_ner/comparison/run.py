@@ -22,9 +22,9 @@ from decoupled_ner.comparison.records import record_of
 from decoupled_ner.comparison.results import Result, write_result
 from decoupled_ner.comparison.tables import cost_plot, plot, score_table
 from decoupled_ner.data.files import write_lines
-from decoupled_ner.disk import told_of_writing, write_json
+from decoupled_ner.disk import stamp_of, told_of_writing, write_json
 from decoupled_ner.progress import Progress, no_progress
-from decoupled_ner.training.runs import only_process, stamp_of, written_since
+from decoupled_ner.training.runs import only_process, written_since
 from decoupled_ner.types import InputError
 
 

@@ -16,11 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TextIO
 
-from decoupled_ner.disk import sha256_of, write_json
+from decoupled_ner.disk import sha256_of, stamp_of, write_json
 from decoupled_ner.training.runs import (
     CHAIN_STEP,
     STEP_FILE,
-    stamp_of,
     written_since,
 )
 from decoupled_ner.types import InputError

@@ -14,7 +14,7 @@ import numpy as np
 from rich.console import Console
 
 from decoupled_ner.data.out_of_fold import FoldText, OutOfFold
-from decoupled_ner.disk import write_json
+from decoupled_ner.disk import stamp_of, write_json
 from decoupled_ner.inference.budget_curve import budget_curve, render_curve
 from decoupled_ner.inference.proposer import Proposer, ProposerCandidates
 from decoupled_ner.locations import find_recipe
@@ -26,7 +26,6 @@ from decoupled_ner.training.proposer import BUDGETS, ProposerData, ProposerTrain
 from decoupled_ner.training.runs import (
     dataset_slug,
     run_folder,
-    stamp_of,
     terminated_as_interrupted,
     written_since,
 )

@@ -21,6 +21,7 @@ import torch
 from pytorch_lightning.utilities import rank_zero_only
 
 from decoupled_ner.data.catalog import DATASETS
+from decoupled_ner.disk import stamp_of
 from decoupled_ner.locations import locked, runs_folder
 from decoupled_ner.types import InputError
 
@@ -152,11 +153,6 @@ def _git(*arguments: str) -> str:
     return subprocess.run(
         ["git", *arguments], cwd=_PACKAGE, capture_output=True, text=True, check=True
     ).stdout.strip()
-
-
-def stamp_of(path: Path) -> list[int] | None:
-    """What changes when a file is written anew, as JSON holds it; None where there is none."""
-    return [path.stat().st_mtime_ns, path.stat().st_size] if path.is_file() else None
 
 
 def written_since(path: Path, before: Any) -> bool:

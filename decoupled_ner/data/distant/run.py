@@ -17,7 +17,7 @@ from decoupled_ner.data.distant.settings import DistantSettings
 from decoupled_ner.data.distant.shards import Counts, read_counts
 from decoupled_ner.data.distant.texts import TextFile, text_files
 from decoupled_ner.data.distant.work import FinishShard, MatchBlock, MissingBlocks
-from decoupled_ner.disk import sha256_of, told_of_writing
+from decoupled_ner.disk import sha256_of, stamp_of, told_of_writing
 from decoupled_ner.gazetteer import Gazetteer, load_gazetteer
 from decoupled_ner.locations import locked
 from decoupled_ner.progress import Progress, no_progress
@@ -65,7 +65,7 @@ def label_texts(
     check(engine, processes)
     output, settings = Path(output).absolute(), settings or DistantSettings()
     files = text_files(texts)
-    before = [_stamp(file) for file in files]
+    before = [stamp_of(file.path) for file in files]
     if not isinstance(gazetteer, Gazetteer):
         gazetteer = load_gazetteer(gazetteer)
     identity = _identity(files, gazetteer, settings)
@@ -137,7 +137,7 @@ class _Run:
 
 
 def _finished(
-    work: _Run, manifest: dict[str, Any], before: Sequence[tuple[int, int]]
+    work: _Run, manifest: dict[str, Any], before: Sequence[list[int] | None]
 ) -> dict[str, Any]:
     """Do what there is to do; the manifest says before and after how far that is.
 
@@ -147,7 +147,7 @@ def _finished(
     write_manifest(work.output, {**manifest, "complete": False})
     work()
     for file, stamp in zip(work.files, before, strict=True):
-        if _stamp(file) != stamp:
+        if stamp_of(file.path) != stamp:
             raise InputError(
                 f"{file.path}: changed while it was read: delete {work.output} and run again once"
                 " nothing writes to it"
@@ -155,12 +155,6 @@ def _finished(
     manifest = {**manifest, "complete": True, **_summary(work.output)}
     write_manifest(work.output, manifest)
     return manifest
-
-
-def _stamp(file: TextFile) -> tuple[int, int]:
-    """What a file that is written to changes."""
-    stat = file.path.stat()
-    return stat.st_mtime_ns, stat.st_size
 
 
 def _itself(task: Thin) -> Iterator[Thin]:
