@@ -1,11 +1,12 @@
-# Everything runs in .venv, which is made on first use and needs only the package registries.
+# Everything runs in .venv, which is made on first use and needs only PyPI.
 SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 DATASET ?= weibo
 ENCODER ?= zh-small
 INIT ?=
-DISTANT ?= runs/distant
+RUNS := $(or $(DECOUPLED_NER_RUNS),runs)
+DISTANT ?= $(RUNS)/distant
 SEED ?= 1
 ARGS ?=
 MODEL ?= bert-crf
@@ -50,8 +51,8 @@ compare: setup ## several systems in one table: DATASET=weibo SYSTEMS=bert-fc,de
 	$(BIN)/decoupled-ner compare --dataset $(DATASET) --systems $(SYSTEMS) --seeds $(SEEDS) --encoder $(ENCODER) $(ARGS)
 
 augment: setup ## copies of training sentences with other words: DATASET=weibo to runs/augmented/weibo.jsonl
-	mkdir -p runs/augmented
-	$(BIN)/decoupled-ner augment --dataset $(DATASET) --encoder $(ENCODER) --seed $(SEED) --output runs/augmented/$(subst :,-,$(DATASET)).jsonl $(ARGS)
+	mkdir -p $(RUNS)/augmented
+	$(BIN)/decoupled-ner augment --dataset $(DATASET) --encoder $(ENCODER) --seed $(SEED) --output $(RUNS)/augmented/$(subst :,-,$(DATASET)).jsonl $(ARGS)
 
 embeddings: setup ## static vectors and the lexicon for SoftLexicon, to runs/embeddings: TEXT=news.txt
 	$(BIN)/decoupled-ner embeddings train $(foreach file,$(TEXT),--text $(file)) --seed $(SEED) $(ARGS)
@@ -60,7 +61,7 @@ gazetteers: setup ## build runs/gazetteer from the seed dictionaries, or from SO
 	$(BIN)/decoupled-ner gazetteer build $(if $(SOURCES),--sources $(SOURCES)) $(ARGS)
 
 distant: setup ## label raw text: TEXT=news.txt GAZETTEER=runs/gazetteer DISTANT=runs/distant
-	$(BIN)/decoupled-ner distant label $(foreach file,$(TEXT),--text $(file)) --gazetteer $(or $(GAZETTEER),runs/gazetteer) --output $(DISTANT) $(ARGS)
+	$(BIN)/decoupled-ner distant label $(foreach file,$(TEXT),--text $(file)) --gazetteer $(or $(GAZETTEER),$(RUNS)/gazetteer) --output $(DISTANT) $(ARGS)
 
 pretrain-encoder: setup ## an encoder from raw text: TEXT='a.txt b.txt.xz' RECIPE=small, or one that goes on: START=zh-small RECIPE=adapt
 	$(BIN)/decoupled-ner pretrain encoder $(RECIPE) $(foreach file,$(TEXT),--text $(file)) $(if $(START),--encoder $(START)) --seed $(SEED) $(ARGS)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from decoupled_ner.cli_gazetteer import AsJson, show
+from decoupled_ner.cli_pretrain import SeedOption
 from decoupled_ner.types import InputError
 
 embeddings_app = typer.Typer(
@@ -33,7 +34,7 @@ def augment(
     train_sentences: Annotated[
         int | None, typer.Option(help="Only those that --data.train_sentences takes.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of everything random.")] = 1,
+    seed: SeedOption = 1,
     as_json: AsJson = False,
 ) -> None:
     """Copy training sentences with other words around their entities, written by a masked LM.
@@ -84,7 +85,7 @@ def train(
             " vectors."
         ),
     ] = 2,
-    seed: Annotated[int, typer.Option(help="Of everything random.")] = 1,
+    seed: SeedOption = 1,
     as_json: AsJson = False,
 ) -> None:
     """Train vectors of characters, bigrams and words, and compile SoftLexicon's lexicon;

@@ -21,8 +21,10 @@ LIGHTNING = {"allow_extra_args": True, "ignore_unknown_options": True}
 EncoderOption = Annotated[
     str, typer.Option(help="Hub id, directory, or zh-small, which the package carries.")
 ]
-SeedOption = Annotated[int, typer.Option(min=0, help="Of everything random.")]
+SeedOption = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of everything random.")]
 ResumeOption = Annotated[str | None, typer.Option("--ckpt_path", help="'last' resumes the run.")]
+#: LightningCLI's options that have one of ours, by which a run is named and known.
+_OURS = {"--model.encoder": "--encoder", "--seed_everything": "--seed"}
 _NameOption = Annotated[str | None, typer.Option(help="Of the run's folder under runs/pretrain.")]
 
 
@@ -39,8 +41,12 @@ def training_run(
         points: the states that a run can go on from.
 
     Raises:
-        InputError: a wrong ``--ckpt_path``, or what training needs is not installed.
+        InputError: a wrong ``--ckpt_path``, an option that has another name here, or what training
+            needs is not installed.
     """
+    for option in (argument.partition("=")[0] for argument in context.args):
+        if option in _OURS:
+            raise InputError(f"{option}: give {_OURS[option]} in place of it")
     if ckpt_path is not None and ckpt_path not in points:
         raise InputError(f"--ckpt_path takes {' or '.join(map(repr, points))}, not {ckpt_path!r}")
     require_training()

@@ -120,6 +120,12 @@ def test_gazetteer_verbs(tmp_path: Path):
         (("data", "report", "nowhere"), "nowhere"),
         (("unify", "nothing"), "no recipe 'nothing' in unify/; there are conll2003"),
         (("unify", "demo", "--encoder", "no/such"), "'no/such' can't be loaded"),
+        (("unify", "demo", "--model.encoder=x"), "--model.encoder: give --encoder in place of it"),
+        (("tagger", "bert-fc", "--dataset", "demo", "--seed_everything", "7"), "give --seed in"),
+        (
+            ("unify", "demo", "--init", "none", "--model.lrr", "1"),
+            "unrecognized arguments: --model",
+        ),
         (("unify", "demo", "--ckpt_path", "elsewhere"), "--ckpt_path takes 'last'"),
         (("tagger", "bilstm", "--dataset", "demo", "--init", "auto"), "bilstm reads no encoder"),
         (("augment", "--dataset", "demo", "--output", "out.txt"), "name it .jsonl"),

@@ -34,7 +34,7 @@ def documented() -> list[str]:
     blocks = [
         block
         for page in PAGES
-        if not {".venv", "runs", "shared"} & set(page.relative_to(ROOT).parts)
+        if not {".venv", "runs"} & set(page.relative_to(ROOT).parts)
         for block in re.findall(
             r"^(?:```\w*\n(.*?)```|((?: {4}\S.*\n)+))", page.read_text(), re.M | re.S
         )

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import yaml
 
+from decoupled_ner.comparison.results import file_part
 from decoupled_ner.data.files import decode_text, read_bytes
 from decoupled_ner.disk import sha256_of
 from decoupled_ner.locations import dataset_recipe, find_recipe, recipe_folder, runs_folder
@@ -90,10 +91,12 @@ class Experiment:
             raise InputError(
                 f"{self.name}: {odd[0]!r} can't be a system's name: no path; give it as recipe"
             )
+        if len({file_part(name) for name in names}) < len(names):
+            raise InputError(f"{self.name}: two systems' results would have one file's name")
         if not _is_name(self.name):
             raise InputError(f"{self.name!r} can't be an experiment's name: it names a folder")
-        if min(self.seeds) < 0 or min(self.sizes, default=1) < 1:
-            raise InputError(f"{self.name}: a seed is below 0 or a size below 1")
+        if not all(0 <= seed < 2**32 for seed in self.seeds) or min(self.sizes, default=1) < 1:
+            raise InputError(f"{self.name}: a seed is not from 0 to 2**32 - 1, or a size below 1")
         every = [*self.arguments, *(a for system in self.systems for a in system.arguments)]
         for option in (argument.partition("=")[0] for argument in every):
             if (instead := _OWN_OPTIONS.get(option)) is not None:

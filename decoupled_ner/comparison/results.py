@@ -164,12 +164,17 @@ def read_results(folder: Path) -> list[Result]:
     return results
 
 
+def file_part(name: str) -> str:
+    """A name as it stands in the names of files."""
+    return re.sub(r"[^\w.+-]+", "-", name).strip("-")
+
+
 def file_name(result: Mapping[str, Any]) -> str:
     """``EXPERIMENT__SYSTEM__DATASET__…__seed-N.json``."""
     parts = []
     for field in _IDENTITY[result["kind"]]:
         if (value := result.get(field)) is not None:
-            text = re.sub(r"[^\w.+-]+", "-", str(value)).strip("-")
+            text = file_part(str(value))
             parts.append(f"{field}-{text}" if isinstance(value, int) else text)
     return "__".join(parts) + ".json"
 

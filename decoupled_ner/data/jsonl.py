@@ -85,7 +85,7 @@ def _read(
         if not line.strip():
             continue
         with located(path, number):
-            record = _json_object(line)
+            record = json_object(line)
             text = _field(record, "text", str)
             id = record.get("id")
             id = f"{prefix}/{len(sentences)}" if id in (None, "") else str(id)
@@ -93,7 +93,10 @@ def _read(
     return Parsed(tuple(sentences))
 
 
-def _json_object(line: str) -> dict[str, Any]:
+def json_object(line: str) -> dict[str, Any]:
+    """Raises:
+    InputError: the line is no JSON object.
+    """
     try:
         record = json.loads(line)
     except (ValueError, RecursionError) as error:

@@ -38,7 +38,7 @@ def negative_pools(
         edit_scope: edits of the sentence's own mentions, of those of all sentences, or none.
         progress: whether to show a progress bar.
     """
-    everywhere = EditIndex(e.text for s in sentences for e in s.entities)
+    everywhere = EditIndex(e.text for s in sentences for e in s.entities if edit_scope == "dataset")
     pools: list[list[Region]] = []
     for batch in batches(sentences, PROPOSED_AT_ONCE, "proposing negatives", shown=progress):
         texts = [sentence.text for sentence in batch]

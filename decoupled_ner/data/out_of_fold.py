@@ -26,6 +26,7 @@ import numpy as np
 from decoupled_ner.candidates.base import CandidateGenerator
 from decoupled_ner.data.catalog import Dataset, text_digest
 from decoupled_ner.data.files import located, numbered_lines, write_lines
+from decoupled_ner.data.jsonl import json_object
 from decoupled_ner.metrics.budget import budget_threshold
 from decoupled_ner.types import InputError, Region
 
@@ -173,7 +174,7 @@ class RecordedCandidates(CandidateGenerator):
 
 
 def _facts(line: str) -> dict[str, Any]:
-    facts = _object(line)
+    facts = json_object(line)
     wanted = {"generator": str, "dataset": str, "checksums": dict, "budget": int | float}
     if facts.get("format") != _FORMAT or not all(
         isinstance(facts.get(key), kind) for key, kind in wanted.items()
@@ -183,7 +184,7 @@ def _facts(line: str) -> dict[str, Any]:
 
 
 def _fold_text(line: str) -> FoldText:
-    record = _object(line)
+    record = json_object(line)
     text, fold, regions = (record.get(key) for key in ("text", "fold", "regions"))
     if not (isinstance(text, str) and isinstance(fold, int) and isinstance(regions, list)):
         raise InputError("expected an object with text, fold and regions")
@@ -198,13 +199,3 @@ def _span(values: Any, length: int) -> ScoredSpan:
     except (TypeError, ValueError):
         pass
     raise InputError(f"expected [start, end, score] inside the text, found {values!r}")
-
-
-def _object(line: str) -> dict[str, Any]:
-    try:
-        record = json.loads(line)
-    except ValueError as error:
-        raise InputError(f"not JSON ({error})") from error
-    if not isinstance(record, dict):
-        raise InputError(f"expected a JSON object, found {line[:40]!r}")
-    return record

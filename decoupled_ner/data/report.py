@@ -162,5 +162,5 @@ def _types_table(report: Mapping[str, Any]) -> Table:
             count = split["entities"] if label == "all" else split["entities_by_type"][label]
             share = split.get("seen_mentions", {}).get(label)
             cells.append(f"{count:,}" if share is None else f"{count:,} ({share:.0%})")
-        table.add_row(label, *cells)
+        table.add_row(Text(label), *cells)
     return table

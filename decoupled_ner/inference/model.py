@@ -54,10 +54,10 @@ class DecoupledNER(Recognizer):
             proposers then compute in ``dtype`` too.
         gazetteer: where a model that reads one looks mentions up.
         device: ``cpu``, ``cuda``, ``cuda:1`` …; ``auto`` takes a GPU where there is one.
-        dtype: to compute in; ``bfloat16`` is two to three times as fast on a CPU that has it, with
-            scores that differ in the third decimal.
+        dtype: to compute in; ``bfloat16`` is faster on a CPU that computes in it, with scores that
+            differ in the third decimal.
         prune: read contexts only of mentions that one can make an entity, as far as `calibrate` has
-            seen contexts reach; up to four times as fast, and the same entities but for one in
+            seen contexts reach; up to three times as fast, and the same entities but for one in
             thousands.
 
     Example:

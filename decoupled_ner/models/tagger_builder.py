@@ -168,7 +168,7 @@ def _with_embeddings(recipe: TaggerRecipe) -> TaggerRecipe:
     if not (folder / LEXICON_FILE).is_file():
         raise InputError(
             f"{folder}: no static embeddings there; train them with `decoupled-ner embeddings"
-            " train`, or name their folder with --model.parts.embeddings"
+            f" train --output {folder}`, or name their folder with --model.parts.embeddings"
         )
     files = {kind: str(folder / name) for kind, name in VECTOR_FILES.items()}
     return replace(

@@ -12,6 +12,8 @@ from typing import Any, ClassVar
 import pytorch_lightning as pl
 import torch
 import yaml
+from jsonargparse import ArgumentError
+from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.callbacks import (
     Callback,
     EarlyStopping,
@@ -91,9 +93,20 @@ def at_whole_step(trainer: pl.Trainer) -> bool:
 
 class PatientStopping(EarlyStopping):
     """Early stopping that begins to count once anything is found: for its first steps a model may
-    well predict no entity at all, and this is no reason to end it."""
+    well predict no entity at all, and this is no reason to end it. What it ended stays ended when
+    it is resumed."""
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if self.wait_count >= max(1, self.patience):
+            trainer.should_stop = True
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        scores = [name for name in trainer.callback_metrics if name.startswith("dev/")]
+        if self.monitor not in scores and not trainer.sanity_checking:
+            raise InputError(
+                f"--early_stopping.monitor {self.monitor}: not scored; choose one of"
+                f" {', '.join(sorted(scores))}"
+            )
         if self._finds_anything(trainer):
             super().on_validation_end(trainer, pl_module)
 
@@ -114,7 +127,7 @@ class _SaveConfig(SaveConfigCallback):
 
 
 def default_precision() -> str:
-    """bfloat16 where the machine computes in it, two to three times as fast; else float32."""
+    """bfloat16 where the machine computes in it, which is faster; else float32."""
     if torch.cuda.is_available():
         fast = torch.cuda.is_bf16_supported(including_emulation=False)
     else:
@@ -216,6 +229,7 @@ class TrainingCLI(LightningCLI):
                 "use_distributed_sampler": False,  # our loaders give each rank its share
             },
             seed_everything_default=1,
+            parser_kwargs={"exit_on_error": False, "fit": {"exit_on_error": False}},
             args=["fit", *arguments],
         )
 
@@ -239,9 +253,18 @@ class TrainingCLI(LightningCLI):
                 parser.link_arguments(f"model.{name}", f"data.{name}")
         link_seeds(parser)
 
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        try:
+            super().parse_arguments(parser, args)
+        except ArgumentError as error:
+            raise InputError(
+                f"{' '.join(str(error).split())}; --print_config shows every setting"
+            ) from error
+
     def before_fit(self) -> None:
         """Only now, when every argument and the files that they name have turned out to be right,
         is an earlier run moved."""
+        self.datamodule.check_length(self.trainer)
         self.model.build(self.datamodule)
         if self.resume:
             path = self.checkpoints / f"{self.goes_on_from}.ckpt"
@@ -290,4 +313,7 @@ class TrainingCLI(LightningCLI):
         if not self.datamodule.validates:
             callbacks = [c for c in callbacks if not isinstance(c, PatientStopping)]
             config["limit_val_batches"] = 0
-        return super()._instantiate_trainer(config, callbacks)
+        try:
+            return super()._instantiate_trainer(config, callbacks)
+        except (MisconfigurationException, ValueError, ImportError) as error:  # no such device, say
+            raise InputError(" ".join(str(error).split())) from error

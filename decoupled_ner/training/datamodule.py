@@ -80,16 +80,22 @@ class TrainingData(pl.LightningDataModule, ABC):
         trainer = self.trainer
         return bool(trainer and trainer.is_global_zero and trainer.progress_bar_callback)
 
+    def check_length(self, trainer: pl.Trainer) -> None:
+        """Raise an `InputError` where a run would have no end, or no steps."""
+        if (trainer.max_epochs or 0) < 0 and trainer.max_steps < 0:
+            raise InputError(
+                "the learning rate falls until the end: give --trainer.max_epochs or .max_steps"
+            )
+        if trainer.accumulate_grad_batches < 1:
+            raise InputError("--trainer.accumulate_grad_batches must be at least 1")
+
     def optimizer_steps(self) -> int:
         """Of the whole run. Lightning's own estimate would load the training set before it knows
         that a run is resumed, and start the epoch anew."""
         trainer = self.trainer
         assert trainer is not None and trainer.max_epochs is not None
+        self.check_length(trainer)
         if trainer.max_epochs < 0:
-            if trainer.max_steps < 0:
-                raise InputError(
-                    "the learning rate falls until the end: give --trainer.max_epochs or .max_steps"
-                )
             return trainer.max_steps
         batches, limit = (
             math.ceil(self.items_per_epoch() / self.batch_size),

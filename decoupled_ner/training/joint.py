@@ -44,7 +44,8 @@ class JointProposer:
     max_tokens: int = 256
     lr: float = 1e-3
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
+        """Raise an `InputError` where a setting is out of its range."""
         if self.gamma < 0:
             raise InputError(f"gamma={self.gamma:g}, the weight of a loss, must not be below 0")
         if self.batch_size < 1:

@@ -12,7 +12,7 @@ import yaml
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from rich.console import Console
 
-from decoupled_ner.data.catalog import is_dataset
+from decoupled_ner.data.catalog import DATASETS, is_dataset
 from decoupled_ner.disk import write_json
 from decoupled_ner.inference.compute import DType
 from decoupled_ner.inference.evaluate import render
@@ -95,11 +95,19 @@ def unify_recipe(name: str, encoder: str) -> tuple[Path, str | None]:
     """The recipe that `unify` takes, and the data set in place of the recipe's own."""
     small = is_small(load_encoder_config(encoder))
     is_file = name.endswith((".yaml", ".yml"))
+    if not is_file and "/" in name and not is_dataset(name):
+        raise InputError(f"{name}: no such file or folder")
     if is_file or not (":" in name or is_dataset(name)):
         return find_recipe("unify", name, small=small), None
     recipe = dataset_recipe(name, small=small)
     own = name in (recipe.stem, recipe.stem.removesuffix("-small"))
-    return recipe, None if own else name
+    if name in DATASETS:
+        return recipe, None if own else name
+    if own:
+        raise InputError(
+            f"{name} is a recipe's name and a file or folder here: give ./{name} or {recipe}"
+        )
+    return recipe, name
 
 
 def train_tagger(recipe_name: str, dataset: str, run: Run, init: str = "none") -> Path | None:
@@ -204,7 +212,7 @@ def train(
     with only_process(folder):
         try:
             cli = cli_class(model_class, data_class, folder, given, run.resume)
-        except MisconfigurationException as error:  # no such device here, say
+        except MisconfigurationException as error:
             raise InputError(" ".join(str(error).split())) from error
         except ValueError as error:
             if "`val_check_interval`" not in str(error):  # more batches than an epoch has

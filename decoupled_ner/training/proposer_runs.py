@@ -66,8 +66,8 @@ def train_proposer(
 
 
 def train_in_folds(dataset: str, run: Run, recipe_name: str, folds: int) -> Path:
-    """Train a proposer for each fold and one on everything, each in a process of its own, and put
-    the folds' candidates together; returns the file.
+    """Train a proposer on everything, which tells whether the data will do, and one for each fold,
+    each in a process of its own, and put the folds' candidates together; returns the file.
 
     Where ``run`` resumes, what is finished is kept.
 
@@ -77,7 +77,7 @@ def train_in_folds(dataset: str, run: Run, recipe_name: str, folds: int) -> Path
     if folds < 2:
         raise InputError(f"--folds needs at least 2, not {folds}")
     parts: list[tuple[int, int] | None] = [(number, folds) for number in range(1, folds + 1)]
-    folders = {part: proposer_folder(dataset, run, part) for part in [*parts, None]}
+    folders = {part: proposer_folder(dataset, run, part) for part in [None, *parts]}
     left = _left_before(run, [dataset, recipe_name, *run.arguments], folders)
     for part, folder in folders.items():
         result, last = folder / "result.json", folder / "checkpoints" / "last.ckpt"

@@ -95,6 +95,8 @@ class UnifiedTraining(EncoderTraining):
     ) -> None:
         super().__init__(labels, lr, weight_decay, warmup, seed)
         self.save_hyperparameters()
+        if proposer is not None:
+            proposer.check()
         if context_encoder and share_encoders:
             raise InputError("a context_encoder of its own needs --model.share_encoders=false")
         if class_weights == "balanced" and isinstance(outside_bias, str):

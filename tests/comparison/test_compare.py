@@ -459,7 +459,7 @@ def test_runs_of_a_recipe_that_was_changed_are_done_again(machine: Machine, tmp_
         ("name: a/b\ndataset: demo\nsystems: {a: }\n", "'a/b' can't be an experiment's name"),
         ("dataset: demo\nsystems: {a: }\nseeds: [1.5]\n", "seeds must be a list of whole numbers"),
         ("dataset: demo\nsystems: {a: }\nseeds: [true]\n", "seeds must be a list of whole numbers"),
-        ("dataset: demo\nsystems: {a: }\nseeds: [-1]\n", "a seed is below 0"),
+        ("dataset: demo\nsystems: {a: }\nseeds: [-1]\n", "a seed is not from 0"),
         ("dataset: demo\nsystems: {a: }\nsizes: [0]\n", "a size below 1"),
         (
             "dataset: demo\nsystems: {a: }\nsizes: [9]\narguments: [--data.train_sentences=5]\n",
@@ -469,6 +469,7 @@ def test_runs_of_a_recipe_that_was_changed_are_done_again(machine: Machine, tmp_
         ("dataset: demo\nsystems: {a: }\nseeds: 3\n", "seeds must be a list"),
         ("dataset: demo\nsystems: {a: }\nseeds: [1, 1]\n", "given twice"),
         ("dataset: demo\nsystems: {a: }\nsizes: [9, 9]\n", "given twice"),
+        ("dataset: demo\nsystems: {a b: , a-b: }\n", "two systems' results would have one file"),
         ("dataset: demo\nsystems: {a/b: }\n", "'a/b' can't be a system's name"),
         *(
             (f"dataset: demo\nsystems: {{a: }}\narguments: [{option}=1]\n", f"{option} is no opt")

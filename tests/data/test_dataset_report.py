@@ -88,6 +88,14 @@ def test_an_empty_split_has_zero_lengths() -> None:
     assert empty["splits"]["test"]["mention_length"] == {"median": 0, "p95": 0, "max": 0}
 
 
+def test_a_type_is_shown_as_it_is() -> None:
+    sentences = (sentence("北京", (0, 2, "GPE[/b]")),)
+    dataset = Dataset("mine", LabelSet(("GPE[/b]",)), {"test": sentences})
+    console = Console(file=io.StringIO(), width=100)
+    console.print(render(dataset_report(dataset)))
+    assert "GPE[/b]" in console.file.getvalue()  # type: ignore[attr-defined]
+
+
 def test_the_rendering_shows_every_figure(report: dict[str, Any]) -> None:
     console = Console(file=io.StringIO(), width=100)
     console.print(render(report))

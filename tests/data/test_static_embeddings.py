@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -20,7 +21,7 @@ from decoupled_ner.data.embeddings.corpus import (
     read_vocabulary,
     write_corpora,
 )
-from decoupled_ner.data.embeddings.word2vec import train_vectors
+from decoupled_ner.data.embeddings.word2vec import _model, train_vectors
 from decoupled_ner.labels import LabelSet
 from decoupled_ner.models.embeddings import load_vectors
 from decoupled_ner.models.lexicon import Lexicon
@@ -97,6 +98,24 @@ def test_a_run_and_a_tagger_on_it(text: Path, tmp_path: Path) -> None:
             rtol=1e-5,
         )
     assert (model.config.unit_dim, model.config.bigram_dim, model.config.lexicon_dim) == (8, 8, 8)
+
+
+def test_what_stands_behind_rare_tokens_is_read(tmp_path: Path) -> None:
+    rare = (f"r{number}" for number in itertools.count())
+    lines = [f"{next(rare)} a b {next(rare)} {next(rare)} a" for _ in range(300)]
+    lines += ["y z y z y z"] * 30
+    corpus = tmp_path / "words.txt"
+    corpus.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    counts = {"a": 600, "b": 300, "y": 90, "z": 90}
+    settings = replace(SETTINGS, epochs=1)
+    start = _model(counts, settings, 1).wv
+    before = {word: start[word].copy() for word in counts}
+    train_vectors(
+        corpus, counts, tmp_path / "words.bin", settings, workers=1, progress=lambda done: None
+    )
+    words, after = load_vectors(tmp_path / "words.bin")
+    for word, vector in zip(words, after, strict=True):
+        assert not np.array_equal(vector, before[word]), word
 
 
 def test_a_run_that_was_stopped_gives_the_same(

@@ -49,6 +49,43 @@ def test_of_a_tagger(system: str, argument: str, message: str, tiny_encoder: str
     assert kept(folder)
 
 
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ("--trainer.accumulate_grad_batches=0", "accumulate_grad_batches must be at least 1"),
+        ("--trainer.max_epochs=-1", "the learning rate falls until the end"),
+        ("--trainer.strategy=none", "none"),
+        ("--trainer.accelerator=tpu", "torch_xla"),
+    ],
+)
+def test_of_a_wrong_trainer(argument: str, message: str, tiny_encoder: str):
+    run = Run(tiny_encoder, arguments=[argument, "--trainer.enable_model_summary=false"])
+    folder = tagger_folder(find_recipe("baselines", "bert-fc"), "demo", run)
+    put(folder)
+    with pytest.raises(InputError, match=message):
+        train_tagger("bert-fc", "demo", run)
+    assert kept(folder)
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("gamma=-0.5", r"gamma=-0\.5, the weight of a loss"),
+        ("batch_size=0", "batch_size=0 must be at least 1"),
+        ("lr=-1", "lr=-1"),
+        ("budget=0", "budget"),
+    ],
+)
+def test_of_a_joint_proposer(setting: str, message: str, tiny_encoder: str):
+    quiet = "--trainer.enable_model_summary=false"
+    run = Run(tiny_encoder, arguments=[f"--model.proposer.{setting}", quiet])
+    folder = unify_folder(find_recipe("unify", "demo", small=True), run)
+    put(folder)
+    with pytest.raises(InputError, match=message):
+        unify("demo", run, init="none")
+    assert kept(folder)
+
+
 @pytest.mark.parametrize("trained", ["decoupled", "tagger"])
 def test_of_data_without_an_entity_in_train(trained: str, tiny_encoder: str, tmp_path: Path):
     write_jsonl([Sentence("他走了")], tmp_path / "train.jsonl")

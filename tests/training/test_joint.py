@@ -407,13 +407,6 @@ def test_a_trained_one_is_read_where_the_data_name_it(folder: Path, tiny_encoder
         fit(folder, joint, data, max_epochs=1)
 
 
-def test_settings_of_its_own_out_of_range_are_told():
-    with pytest.raises(InputError, match=r"gamma=-0\.5, the weight of a loss"):
-        JointProposer(gamma=-0.5)
-    with pytest.raises(InputError, match="batch_size=0 must be at least 1"):
-        JointProposer(batch_size=0)
-
-
 def test_reading_that_cannot_be_fitted_loses_no_model(
     folder: Path, tiny_encoder: str, capsys: pytest.CaptureFixture[str]
 ):

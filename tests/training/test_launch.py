@@ -102,9 +102,24 @@ def test_files_of_the_users_own(
     assert not any(argument.startswith("--data.dataset") for argument in launched[3][1])
 
 
+def test_a_folder_called_as_a_recipe_is_not_mistaken(
+    tmp_path: Path, launched: list[Any], monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "weibo-small").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(
+        InputError, match=r"a file or folder here: give \./weibo-small or /.*\.yaml"
+    ):
+        launch.unify("weibo-small", Run("zh-small"))
+    launch.unify("./weibo-small", Run("zh-small"))
+    assert Path(launched[0][1][0]).stem == "demo-small"
+
+
 def test_a_slip_trains_on_nothing_else(launched: list[Any]):
     with pytest.raises(InputError, match="no recipe 'weibbo' in unify/; there are conll2003"):
         launch.unify("weibbo", Run("zh-small"))
+    with pytest.raises(InputError, match="my/letters: no such file or folder"):
+        launch.unify("my/letters", Run("zh-small"))
     launch.unify("weibo:nomm", Run("zh-small"))  # the data module then says what there is
     assert "--data.dataset=weibo:nomm" in launched[0][1]
     with pytest.raises(InputError, match=r"no data set 'weibo:nomm'.*weibo:nom"):

@@ -240,7 +240,13 @@ def test_finished_folds_are_kept_only_where_a_run_resumes(monkeypatch: pytest.Mo
     begun.clear()
     stopping.clear()
     train_in_folds("demo", Run("zh-small", arguments=("--x=1",), resume=True), "default", 2)
-    assert begun == [(2, 2), None]
+    assert begun == [(2, 2)]
+    begun.clear()
+    stopping.add(None)  # no dev, say: told before the folds are trained
+    with pytest.raises(KeyboardInterrupt):
+        train_in_folds("demo", Run("zh-small"), "default", 2)
+    assert begun == [None]
+    stopping.clear()
     epochs = itertools.count()  # each fold with other settings
     with pytest.raises(InputError, match="different settings"):
         train_in_folds("demo", Run("zh-small"), "default", 2)

@@ -357,6 +357,25 @@ def test_early_stopping_waits_for_the_first_entity(f1: list[float], epochs: int,
     assert training.current_epoch == epochs
 
 
+def test_what_early_stopping_ended_stays_ended(tmp_path: Path):
+    f1, seen = [0.5, 0.4, 0.3, 0.9, 0.9], []
+    for state in (None, tmp_path / "last.ckpt"):
+        stop = PatientStopping("dev/f1", mode="max", patience=2)
+        training = trainer(
+            tmp_path, len(f1), callbacks=[stop, ResumePoint(str(tmp_path))],
+            enable_checkpointing=True,
+        )  # fmt: skip
+        training.fit(Scripted(f1), ckpt_path=state)
+        seen.append((training.current_epoch, training.global_step))
+    assert seen == [(3, 3), (3, 3)]
+
+
+def test_early_stopping_by_what_is_not_scored_is_told(tmp_path: Path):
+    stop = PatientStopping("dev/f2", mode="max")
+    with pytest.raises(InputError, match=r"monitor dev/f2: not scored; choose one of dev/f1"):
+        trainer(tmp_path, 1, callbacks=[stop]).fit(Scripted([0.1]))
+
+
 def test_every_epoch_has_all_positives_and_new_negatives(
     two_sentences: list[Sentence], tmp_path: Path, tiny_encoder: str
 ):

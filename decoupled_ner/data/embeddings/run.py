@@ -30,6 +30,8 @@ from decoupled_ner.progress import Progress, no_progress
 from decoupled_ner.types import InputError
 
 _MANIFEST = "embeddings.json"
+#: Raised when the same texts and settings give other vectors.
+_VERSION = 2
 
 
 def train_embeddings(
@@ -62,7 +64,7 @@ def train_embeddings(
     require_gensim()
     folder, files = Path(output), text_files(texts)
     checksums = {file.name: sha256_of(file.path) for file in files}
-    identity = {"settings": asdict(settings), "texts": checksums}
+    identity = {"version": _VERSION, "settings": asdict(settings), "texts": checksums}
     lock = folder.absolute().with_name(f".{folder.absolute().name}.lock")
     with locked(folder, lock), told_of_writing(folder):
         return _trained(files, folder, identity, settings, workers, progress)
@@ -157,11 +159,13 @@ def _begin(folder: Path, identity: dict[str, Any]) -> dict[str, Any]:
         return begun
     try:
         manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        same = {key: manifest[key] for key in identity} == identity
+        before = {"version": 1, **manifest}
+        same = {key: before[key] for key in identity} == identity
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise InputError(f"{path}: damaged ({error}): delete the folder") from error
     if not same:
         raise InputError(
-            f"{folder}: holds a run on other texts or settings: choose another folder, or delete it"
+            f"{folder}: holds a run on other texts or settings, or of an earlier version: choose"
+            " another folder, or delete it"
         )
     return manifest

@@ -31,7 +31,7 @@ def train_vectors(
     """
     model = _model(counts, settings, workers)
     state = corpus.with_suffix(".npz")
-    words = sum(counts.values())
+    words = _tokens_in(corpus)
     for epoch in range(_resume(model, state), settings.epochs):
         progress(epoch)
         # What is random in an epoch does not depend on the epochs before it.
@@ -45,6 +45,13 @@ def train_vectors(
     with beside(output) as fresh:
         model.wv.save_word2vec_format(str(fresh), binary=True)
     progress(settings.epochs)
+
+
+def _tokens_in(corpus: Path) -> int:
+    """All tokens, rare ones too: gensim reads a file until it has seen so many, of whatever kind,
+    and what it is not told of it leaves unread at the end."""
+    with corpus.open("rb") as lines:
+        return sum(len(line.split()) for line in lines)
 
 
 def require_gensim() -> None:
