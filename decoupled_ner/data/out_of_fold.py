@@ -154,20 +154,39 @@ class OutOfFold:
 
 
 class RecordedCandidates(CandidateGenerator):
-    """Proposes what was proposed before, and nothing on other texts. It can't be saved: it stands
-    in for the generator of its name while a model is trained.
+    """Proposes what was proposed before. It can't be saved: it stands in for the generator of its
+    name while a model is trained.
 
     Args:
         name: of the generator whose candidates these are.
         regions: of each text.
+        generator: proposes on ``texts``, where none are recorded; on others nothing is proposed.
     """
 
-    def __init__(self, name: str, regions: Mapping[str, Sequence[Region]]) -> None:
+    def __init__(
+        self,
+        name: str,
+        regions: Mapping[str, Sequence[Region]],
+        generator: CandidateGenerator | None = None,
+        texts: Iterable[str] = (),
+    ) -> None:
         self.name = name
-        self._regions = regions
+        self._regions, self._generator = regions, generator
+        self._others = frozenset(texts) - regions.keys()
+
+    def joined_by(self, generator: CandidateGenerator, texts: Iterable[str]) -> RecordedCandidates:
+        """These, and what ``generator`` proposes on those of ``texts`` that have none here."""
+        return RecordedCandidates(self.name, self._regions, generator, texts)
 
     def propose(self, text: str) -> list[Region]:
-        return list(self._regions.get(text, ()))
+        return self.propose_batch([text])[0]
+
+    def propose_batch(self, texts: Sequence[str]) -> list[list[Region]]:
+        others = [text for text in dict.fromkeys(texts) if text in self._others]
+        proposed: Mapping[str, Sequence[Region]] = {}
+        if self._generator and others:
+            proposed = dict(zip(others, self._generator.propose_batch(others), strict=True))
+        return [list(self._regions.get(text) or proposed.get(text, ())) for text in texts]
 
     def init_args(self) -> dict[str, Any]:
         raise InputError("recorded candidates are for training alone")

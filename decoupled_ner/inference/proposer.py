@@ -226,9 +226,12 @@ def proposes(union: Union) -> bool:
     return any(proposer.budget for proposer in proposers_in(union))
 
 
-def with_recorded(union: Union, recorded: OutOfFold) -> Union:
+def with_recorded(union: Union, recorded: OutOfFold, unseen: Sequence[str] = ()) -> Union:
     """The union with each proposer replaced by what was recorded for its budget; one with a budget
     of 0 stays.
+
+    Args:
+        unseen: further texts, which the proposers were not trained on: what they propose there.
 
     Raises:
         InputError: there is no proposer, or more candidates are asked for than were recorded.
@@ -238,9 +241,9 @@ def with_recorded(union: Union, recorded: OutOfFold) -> Union:
     generators: list[CandidateGenerator] = []
     for generator in union.generators:
         if isinstance(generator, ProposerCandidates) and generator.budget:
-            generators.append(recorded.generator(generator.budget))
+            generators.append(recorded.generator(generator.budget).joined_by(generator, unseen))
         elif isinstance(generator, Union) and proposes(generator):
-            generators.append(with_recorded(generator, recorded))
+            generators.append(with_recorded(generator, recorded, unseen))
         else:
             generators.append(generator)
     return Union(generators, union.max_length)

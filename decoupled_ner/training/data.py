@@ -56,7 +56,8 @@ class UnifiedData(SentenceData):
             negatives too; not so what a tagger among them does, since it has seen these sentences.
         train_candidates: a file of out-of-fold candidates, which ``decoupled-ner proposer --folds``
             writes: what the proposer among ``candidates`` suggests on training sentences comes from
-            there, since it has seen them; on what ``extra`` adds it suggests nothing. Needed where
+            there, since it has seen them; on what ``extra`` adds it suggests nothing. Those of
+            ``train`` do for ``train+dev``: on dev the proposer suggests by itself. Needed where
             there is one; where there is none, all that the file has are further negatives.
         gazetteer: a compiled folder or a dictionary file, or ``seed`` for the project's own: what
             it says of a mention is read beside mention and context, and it travels with the model.
@@ -179,9 +180,14 @@ class UnifiedData(SentenceData):
         union, beside = self.candidates, list[CandidateGenerator]()
         if path is not None:
             recorded = OutOfFold.read(path)
-            recorded.check(self.data, (s.text for s in self.data.split(self.fit_on)))
+            splits = self.fit_on.split("+")
+            seen = recorded.facts.get("fit_on", self.fit_on)
+            seen = seen if seen in splits else self.fit_on
+            recorded.check(self.data, (s.text for s in self.data.split(seen)))
             if proposes(union):
-                union = with_recorded(union, recorded)
+                others = [name for name in splits if name not in seen.split("+")]
+                unseen = [s.text for name in others for s in self.data.split(name)]
+                union = with_recorded(union, recorded, unseen)
             else:
                 beside.append(recorded.generator(recorded.facts["budget"]))
         elif proposes(union):

@@ -13,7 +13,7 @@ from decoupled_ner.data.catalog import load_dataset
 from decoupled_ner.data.extra import ExtraTraining
 from decoupled_ner.data.jsonl import write_jsonl
 from decoupled_ner.data.out_of_fold import FoldText, OutOfFold, fold_of
-from decoupled_ner.inference.proposer import Proposer, ProposerCandidates
+from decoupled_ner.inference.proposer import Proposer, ProposerCandidates, proposers_in
 from decoupled_ner.models.proposer import ProposerConfig
 from decoupled_ner.models.proposer_inputs import build_proposer
 from decoupled_ner.training.data import UnifiedData
@@ -67,9 +67,10 @@ def test_a_generator_that_has_seen_more_is_refused(candidates: Proposes, tiny_en
     assert data({**seen, "checksums": other}) and data({**seen, "checksums": {}}) and data(None)
 
 
-def out_of_fold(sentences: tuple[Sentence, ...], path: Path) -> str:
+def out_of_fold(sentences: tuple[Sentence, ...], path: Path, fit_on: str | None = None) -> str:
     """A file in which the whole of each text is what proposers suggest."""
     facts = {
+        **({"fit_on": fit_on} if fit_on else {}),
         "generator": "proposer",
         "dataset": "demo",
         "checksums": dict(load_dataset("demo").checksums),
@@ -121,6 +122,26 @@ def test_out_of_fold_candidates_alone_are_negatives_and_no_candidates(
     }
     text = train[0].text
     assert beside.candidates.candidates(text) == without.candidates.candidates(text)
+
+
+def test_out_of_fold_candidates_of_train_do_for_train_and_dev(
+    candidates: Proposes, tiny_encoder: str, tmp_path: Path
+):
+    demo = load_dataset("demo", train_sentences=20)
+    path, union = out_of_fold(demo.split("train"), tmp_path / "c.jsonl", "train"), candidates(None)
+    data = UnifiedData(
+        "demo", tiny_encoder, union, negative_edits="none", train_sentences=20,
+        train_candidates=path, fit_on="train+dev",
+    )  # fmt: skip
+    [proposer] = proposers_in(union)
+    for index, sentence in enumerate(data.training_sentences):
+        gold = {entity.region for entity in sentence.entities}
+        own = [n.region for n in data.pairs()[1] if n.sentence == index and len(n.region) > 1]
+        whole = Region(0, len(sentence.text))
+        expected = [whole] if index < 20 else proposer.propose(sentence.text)
+        assert own == sorted(r for r in expected if len(r) > 1 and r not in gold)
+    with pytest.raises(InputError, match="the same --data"):
+        UnifiedData("demo", tiny_encoder, union, train_candidates=path, fit_on="dev")
 
 
 def test_a_proposer_suggests_nothing_on_extra_sentences(
