@@ -185,9 +185,9 @@ class UnifiedData(SentenceData):
             seen = seen if seen in splits else self.fit_on
             recorded.check(self.data, (s.text for s in self.data.split(seen)))
             if proposes(union):
-                others = [name for name in splits if name not in seen.split("+")]
-                unseen = [s.text for name in others for s in self.data.split(name)]
-                union = with_recorded(union, recorded, unseen)
+                others = (name for name in splits if name not in seen.split("+"))
+                further = [s.text for name in others for s in self.data.split(name)]
+                union = with_recorded(union, recorded, further)
             else:
                 beside.append(recorded.generator(recorded.facts["budget"]))
         elif proposes(union):
