@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, ClassVar
 
 import pytorch_lightning as pl
 from torch.utils.data import DataLoader
@@ -29,6 +29,8 @@ class TrainingData(pl.LightningDataModule, ABC):
     """
 
     labels: list[str]
+    #: Whether there is one epoch without an end, which the model's own budget ends.
+    endless: ClassVar[bool] = False
 
     def __init__(self, encoder: str, batch_size: int, num_workers: int, seed: int) -> None:
         super().__init__()
@@ -82,7 +84,7 @@ class TrainingData(pl.LightningDataModule, ABC):
 
     def check_length(self, trainer: pl.Trainer) -> None:
         """Raise an `InputError` where a run would have no end, or no steps."""
-        if (trainer.max_epochs or 0) < 0 and trainer.max_steps < 0:
+        if not self.endless and (trainer.max_epochs or 0) < 0 and trainer.max_steps < 0:
             raise InputError(
                 "the learning rate falls until the end: give --trainer.max_epochs or .max_steps"
             )

@@ -57,6 +57,7 @@ class MaskedLMData(TrainingData):
     """
 
     selects_on_dev = False
+    endless = True
 
     def __init__(
         self,
