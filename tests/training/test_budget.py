@@ -140,7 +140,7 @@ def test_out_of_fold_candidates_of_train_do_for_train_and_dev(
         whole = Region(0, len(sentence.text))
         expected = [whole] if index < 20 else proposer.propose(sentence.text)
         assert own == sorted(r for r in expected if len(r) > 1 and r not in gold)
-    with pytest.raises(InputError, match="the same --data"):
+    with pytest.raises(InputError, match=r"the same --data\.train_sentences and --data\.fit_on"):
         UnifiedData("demo", tiny_encoder, union, train_candidates=path, fit_on="dev")
 
 
