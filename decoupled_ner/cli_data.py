@@ -8,7 +8,14 @@ from typing import Annotated
 import typer
 
 from decoupled_ner.cli_gazetteer import AsJson, show
-from decoupled_ner.cli_output import Output, extension, format_told, lines_to_write, text_lines
+from decoupled_ner.cli_output import (
+    Output,
+    check_not_read,
+    extension,
+    format_told,
+    lines_to_write,
+    text_lines,
+)
 from decoupled_ner.types import InputError
 
 data_app = typer.Typer(help="Annotated data sets.", no_args_is_help=True)
@@ -63,7 +70,9 @@ def data_export(
         )
     if words and (form is not Output.conll or extension(output) == "txt"):
         raise InputError(f"{output}: --words is for CoNLL; leave it out, or name the file .conll")
-    sentences = load_dataset(name).split(split)
+    dataset = load_dataset(name)
+    check_not_read(output, dataset.paths)
+    sentences = dataset.split(split)
     if form is None:
         write_brat(sentences, output)
     elif extension(output) == "txt":

@@ -78,9 +78,11 @@ def label(
 
     if engine not in ("local", "ray"):
         raise InputError(f"--engine takes local or ray, not {engine!r}")
-    rows = read_rows(blacklist, "txt") if blacklist else ()
-    form = kept_form(gazetteer)
-    never = (m for row in rows for m in (row.mention, form(row.mention)) if m)
+    never: list[str] = []
+    if blacklist:
+        form = kept_form(gazetteer)
+        rows = read_rows(blacklist, "txt")
+        never = [m for row in rows for m in (row.mention, form(row.mention)) if m]
     settings = DistantSettings(
         min_length=min_length,
         min_share=min_share,

@@ -47,6 +47,12 @@ def format_to_write(chosen: Output | None, output: Path | None) -> Output:
     return found
 
 
+def check_not_read(output: Path, read: Iterable[Path]) -> None:
+    """Raise an `InputError` where writing ``output`` would replace a file that is read."""
+    if any(output.resolve() == path.resolve() for path in read):
+        raise InputError(f"{output} is read: give --output another file, it would be replaced")
+
+
 def format_told(output: Path) -> Output | None:
     """The format that a file's extension tells, as it does of files that are read."""
     from decoupled_ner.data.formats import format_of

@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 
 from decoupled_ner.cli_gazetteer import AsJson, show
-from decoupled_ner.cli_output import Output, format_to_write, lines_to_write
+from decoupled_ner.cli_output import Output, check_not_read, format_to_write, lines_to_write
 from decoupled_ner.types import InputError, Sentence
 
 if TYPE_CHECKING:
@@ -66,19 +66,15 @@ def predict(
     from decoupled_ner.progress import track
 
     written = format_to_write(output_format, output)
-    if output is not None and any(output.resolve() == given.resolve() for given in inputs or []):
-        raise InputError(f"{output} is read: give --output another file, it would be replaced")
     shown = output is not None or not sys.stdout.isatty()  # else the sentences show how far it is
-    lines_read, count = _sentences(inputs or [], text or [], dataset, limit)
+    read, count = _sentences(inputs or [], text or [], dataset, limit, output)
     recognizer = _load_model(model, dtype, overlap, gazetteer)
     if written is Output.conll and recognizer.may_overlap:
         raise InputError(
             "CoNLL can't hold entities that overlap, and the model's overlap policy keeps some:"
             " give --overlap best, or --format jsonl"
         )
-    sentences = track(
-        _predicted(recognizer, lines_read), "predicting", "sentences", count, shown=shown
-    )
+    sentences = track(_predicted(recognizer, read), "predicting", "sentences", count, shown=shown)
     if written is Output.terminal:
         for sentence in sentences:
             Console(soft_wrap=True).print(highlight_terminal(sentence.text, sentence.entities))
@@ -176,7 +172,8 @@ def load_decoupled(name: str | None, gazetteer: str | None = None) -> DecoupledN
 
     model = load_model(name, gazetteer=gazetteer)
     if not isinstance(model, DecoupledNER):
-        raise InputError(f"{name}: a tagger has no candidates; give a decoupled model")
+        named = name or "$DECOUPLED_NER_MODEL"  # what is trained last is no tagger
+        raise InputError(f"{named}: a tagger has no candidates; give a decoupled model")
     return model
 
 
@@ -189,21 +186,29 @@ def _load_model(
 
 
 def _sentences(
-    inputs: list[Path], texts: list[str], dataset: str | None, limit: int | None
-) -> tuple[Iterator[str], int | None]:
+    inputs: list[Path],
+    texts: list[str],
+    dataset: str | None,
+    limit: int | None,
+    output: Path | None,
+) -> tuple[Iterator[Sentence], int | None]:
     """The sentences to read (``--text``, a data set's test, files line by line, ``-`` for stdin)
-    and how many they are, where that is known."""
+    and how many they are, where that is known; ``output`` must be none of the files."""
     from decoupled_ner.data.plain import check_inputs, count_lines, read_lines
 
     if not inputs and not texts and not dataset:
         raise InputError("nothing to read: give files, '-' for standard input, or --text")
     check_inputs(inputs)
-    given = list(texts)
+    given, files = [Sentence(text) for text in texts], list(inputs)
     if dataset:
         from decoupled_ner.data.catalog import load_dataset
 
-        given += [sentence.text for sentence in load_dataset(dataset).split("test")]
-    lines = chain(given, chain.from_iterable(read_lines(path) for path in inputs))
+        data = load_dataset(dataset)
+        given += data.split("test")
+        files += data.paths
+    if output is not None:
+        check_not_read(output, files)
+    lines = chain(given, (Sentence(line) for path in inputs for line in read_lines(path)))
     in_files = count_lines(inputs, check=limit is None)  # before the work
     count = None if in_files is None else len(given) + in_files
     if limit is not None:
@@ -211,11 +216,12 @@ def _sentences(
     return islice(lines, limit), count
 
 
-def _predicted(recognizer: Recognizer, lines: Iterable[str]) -> Iterator[Sentence]:
-    """Each line with its entities, in order, as they come."""
-    kept, read = tee(lines)
-    for text, entities in zip(kept, recognizer.predict_stream(read), strict=True):
-        yield Sentence(text, tuple(entities))
+def _predicted(recognizer: Recognizer, sentences: Iterable[Sentence]) -> Iterator[Sentence]:
+    """Each sentence with its entities, in order, as they come."""
+    kept, read = tee(sentences)
+    found = recognizer.predict_stream(sentence.text for sentence in read)
+    for sentence, entities in zip(kept, found, strict=True):
+        yield Sentence(sentence.text, tuple(entities), sentence.id)
 
 
 def _best(distribution: dict[str, float]) -> str:

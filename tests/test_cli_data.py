@@ -52,6 +52,13 @@ def test_texts_alone_are_a_line_each(odd: Path, tmp_path: Path, capsys: pytest.C
     ]
 
 
+def test_a_file_of_the_data_set_is_not_replaced(odd: Path, capsys: pytest.CaptureFixture[str]):
+    before = odd.read_bytes()
+    assert status("data", "export", str(odd.parent), "--output", str(odd)) == 2
+    assert "train.jsonl is read: give --output another file" in capsys.readouterr().err
+    assert odd.read_bytes() == before
+
+
 def test_a_name_without_an_extension_is_a_folder_of_brat(odd: Path, tmp_path: Path):
     output = tmp_path / "brat"
     assert status("data", "export", str(odd), "--output", str(output)) == 0

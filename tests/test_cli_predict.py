@@ -52,6 +52,29 @@ def test_conll_leaves_empty_texts_out_and_says_so(
     assert (tmp_path / "out.conll").read_text(encoding="utf-8") == out
 
 
+def test_a_data_sets_sentences_keep_their_ids_and_its_files_stay(
+    model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    gold = tmp_path / "test.jsonl"
+    write_jsonl([Sentence("北京", (entity_at("北京", 0, 2, LABEL),), id="first")], gold)
+    before = gold.read_bytes()
+    arguments = ("predict", "--dataset", str(tmp_path), "--model", model)
+    assert status(*arguments) == 0
+    assert json.loads(capsys.readouterr().out)["id"] == "first"
+    assert status(*arguments, "--output", str(gold)) == 2
+    assert "test.jsonl is read: give --output another file" in capsys.readouterr().err
+    assert gold.read_bytes() == before
+
+
+def test_conll_refuses_half_of_a_surrogate_pair_and_says_where(
+    model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    write_jsonl([Sentence("好\ud800", id="odd")], tmp_path / "test.jsonl")
+    arguments = ("predict", "--dataset", str(tmp_path), "--model", model, "--overlap", "best")
+    assert status(*arguments, "--format", "conll") == 2
+    assert "odd: CoNLL can't hold half of a surrogate pair" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("overlap", [(), ("--overlap", "outermost")])
 def test_conll_of_overlapping_entities_is_refused_before_anything_is_written(
     overlap: tuple[str, ...], model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

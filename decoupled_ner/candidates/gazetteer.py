@@ -109,7 +109,10 @@ class GazetteerMatches(CandidateGenerator):
 def _checked(mentions: Any) -> Mapping[str, list[str]]:
     """What a recipe says are mentions."""
     if isinstance(mentions, Mapping) and all(
-        isinstance(name, str) and isinstance(types, list) and all(isinstance(t, str) for t in types)
+        isinstance(name, str)
+        and isinstance(types, list)
+        and types
+        and all(isinstance(label, str) for label in types)
         for name, types in mentions.items()
     ):
         return mentions

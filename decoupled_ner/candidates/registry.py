@@ -8,7 +8,7 @@ one: a model from elsewhere must not be able to choose which code runs.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -98,7 +98,9 @@ def generator_from_config(
         raise InputError(
             f"the init_args of {generator.__name__} stand as name: value, not {given!r}"
         )
-    arguments = {key: _argument(key, value, directory) for key, value in given.items()}
+    # What a class of ours wrote into a model's folder under a bare name must be there still.
+    wrote = directory is not None and generator.save is not CandidateGenerator.save
+    arguments = {key: _argument(key, value, directory, wrote) for key, value in given.items()}
     _check_kinds(generator, arguments)
     try:
         return generator(**arguments)
@@ -114,6 +116,11 @@ def _check_kinds(generator: type[CandidateGenerator], arguments: Mapping[str, An
     wanted = get_type_hints(generator.__init__)
     for name, value in arguments.items():
         kind = wanted.get(name)
+        if kind == Sequence[str] and not _is_list_of_text(value):
+            raise InputError(
+                f"the candidate generator {generator.__name__}: {name}={value!r} must be a list of"
+                " text (YAML reads on, off, yes and no as something else: put them in quotes)"
+            )
         kinds = get_args(kind) if isinstance(kind, UnionType) else (kind,)
         if not _PLAIN.issuperset(kinds):
             continue
@@ -124,7 +131,11 @@ def _check_kinds(generator: type[CandidateGenerator], arguments: Mapping[str, An
             )
 
 
-def _argument(key: str, value: Any, directory: Path | None) -> Any:
+def _is_list_of_text(value: Any) -> bool:
+    return isinstance(value, list | tuple) and all(isinstance(part, str) for part in value)
+
+
+def _argument(key: str, value: Any, directory: Path | None, wrote: bool) -> Any:
     """A constructor's argument from its configuration."""
     if key == "generators":
         if not isinstance(value, list):
@@ -132,16 +143,18 @@ def _argument(key: str, value: Any, directory: Path | None) -> Any:
         return [generator_from_config(part, directory) for part in value]
     if key in _PATHS and directory is not None:
         if isinstance(value, list):
-            return [_beside(directory, part) for part in value]
-        return _beside(directory, value)
+            return [_beside(directory, part, wrote) for part in value]
+        return _beside(directory, value, wrote)
     return value
 
 
-def _beside(directory: Path, value: Any) -> Any:
+def _beside(directory: Path, value: Any, wrote: bool) -> Any:
     """A name that exists in the directory with its whole path, since the process may go elsewhere;
     others (hub ids) as they are."""
     if isinstance(value, str) and (directory / value).exists():
         return str((directory / value).resolve())
+    if wrote and isinstance(value, str) and len(Path(value).parts) == 1:
+        raise InputError(f"{directory / value}: missing; copy the whole model again")
     return value
 
 

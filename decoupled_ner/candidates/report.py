@@ -128,8 +128,10 @@ def render(report: dict[str, Any]) -> Group:
     counted = ", ".join(f"{label} {count:,}" for label, count in report["entities"].items())
     overall = Table(
         title=f"Candidates for {report['sentences']:,} sentences",
-        caption=f"Entities: {counted}. Ceiling: the F1 of a classifier that never errs. Only here:"
-        " what the union would lose without the generator.",
+        caption=Text(
+            f"Entities: {counted}. Ceiling: the F1 of a classifier that never errs. Only here: what"
+            " the union would lose without the generator."
+        ),
     )
     by_type = Table(title="Recall by type")
     _fill(overall, _COLUMNS, report, _cells)
@@ -150,7 +152,7 @@ def _fill(
     """A row for each generator, and the union's under a line."""
     table.add_column("generator", overflow="fold")  # in a narrow terminal nothing is cut
     for column in columns:
-        table.add_column(column, justify="right", overflow="fold")
+        table.add_column(Text(column), justify="right", overflow="fold")
     for row in report["generators"]:
         table.add_row(Text(row["name"]), *cells(row))
     table.add_section()

@@ -40,7 +40,7 @@ class Dataset:
     """Annotated sentences in splits.
 
     ``repairs``, ``dropped`` and ``noted`` say what reading had to change, as in `Parsed`;
-    ``checksums`` are the SHA-256 of the files and folders by name.
+    ``checksums`` are the SHA-256 of the files and folders by name, ``paths`` where these lie.
     """
 
     name: str
@@ -50,6 +50,7 @@ class Dataset:
     dropped: Mapping[str, int] = field(default_factory=dict)
     noted: Mapping[str, int] = field(default_factory=dict)
     checksums: Mapping[str, str] = field(default_factory=dict)
+    paths: tuple[Path, ...] = ()
 
     @property
     def losses(self) -> str:
@@ -193,6 +194,7 @@ def _dataset(name: str, parsed: Mapping[str, Parsed], files: Mapping[str, Path])
         dict(dropped),
         dict(noted),
         {path.name: sha256_of(path, *BRAT_FILES) for path in files.values()},
+        tuple(files.values()),
     )
 
 

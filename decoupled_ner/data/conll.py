@@ -30,7 +30,7 @@ from decoupled_ner.labels import (
     encode_tags,
     guess_scheme,
 )
-from decoupled_ner.types import InputError, Sentence, entity_at
+from decoupled_ner.types import InputError, Sentence, entity_at, well_formed
 
 _ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t", "\ufeff": "\\ufeff"}
 _UNESCAPES = {escape: char for char, escape in _ESCAPES.items()}
@@ -206,6 +206,8 @@ def _sentence_lines(sentence: Sentence, scheme: Scheme, joiner: str) -> list[str
     tokens = sentence.text.split(joiner) if joiner else list(sentence.text)
     if not sentence.text:
         raise InputError("CoNLL can't hold an empty text")
+    if well_formed(sentence.text) != sentence.text:
+        raise InputError("CoNLL can't hold half of a surrogate pair; JSONL can")
     starts, ends, position = {}, {}, 0
     for index, token in enumerate(tokens):
         _check_token(token)

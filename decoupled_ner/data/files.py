@@ -16,7 +16,7 @@ from decoupled_ner.types import InputError, Sentence
 
 #: Endings of the files that are unpacked.
 PACKED = (".xz", ".gz")
-_PACKED_OTHERWISE = (".7z", ".bz2", ".lz4", ".rar", ".zip", ".zst")
+_PACKED_OTHERWISE = (".7z", ".bz2", ".lz4", ".rar", ".tar", ".tgz", ".txz", ".zip", ".zst")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ def opened(path: Path) -> Iterator[tuple[BinaryIO, BinaryIO]]:
     Raises:
         InputError: the file is missing, unreadable or damaged, or packed in another way.
     """
-    if path.suffix.lower() in _PACKED_OTHERWISE:
+    if path.name.lower().removesuffix(".xz").removesuffix(".gz").endswith(_PACKED_OTHERWISE):
         raise InputError(f"{path}: only .xz and .gz are unpacked here: unpack it first")
     try:
         with path.open("rb") as raw:

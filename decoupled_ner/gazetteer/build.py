@@ -28,7 +28,8 @@ MANIFEST = "build.json"
 
 @dataclass(slots=True)
 class SourceCount:
-    """What became of one source's rows: ``kept`` by type, ``dropped`` by reason."""
+    """What became of one source's rows: entries ``kept`` by type, those of short forms too, and
+    rows ``dropped`` by reason."""
 
     name: str
     licence: str

@@ -26,6 +26,8 @@ def load_gazetteer(paths: str | Path | Sequence[str | Path]) -> Gazetteer:
         InputError: nothing is there, or it is malformed.
     """
     listed = [paths] if isinstance(paths, str | Path) else list(paths)
+    if not listed:
+        raise InputError("no gazetteer is named: give a folder or dictionary files")
     if len(listed) == 1 and Path(listed[0]).is_dir():
         return Gazetteer.load(listed[0])
     files = [Path(path) for path in listed]
@@ -60,5 +62,7 @@ def _entries(path: Path, source: str) -> Iterator[Entry]:
     if path.is_dir():
         yield from Gazetteer.load(path)
     else:
-        rows = ((row.mention, row.tag or UNTYPED) for row in read_rows(path))
-        yield from (Entry(mention, label, source) for mention, label in dict.fromkeys(rows))
+        rows = dict.fromkeys((row.mention, row.tag or UNTYPED) for row in read_rows(path))
+        if not rows:
+            raise InputError(f"{path}: holds no mention: give a dictionary that does")
+        yield from (Entry(mention, label, source) for mention, label in rows)

@@ -72,8 +72,9 @@ def read_parquet(path: Path, digest: str) -> Columns | None:
             parts = [_support(batch) for batch in batches]
         texts.validate(full=True)  # UTF-8 too
         pa.default_memory_pool().release_unused()  # else it keeps thrice what the columns take
-    except (OSError, ValueError, LookupError) as error:
-        raise InputError(f"{path}: damaged ({error}); build the gazetteer again") from error
+    except (OSError, ValueError, LookupError, AttributeError, pa.ArrowException) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path}: damaged ({reason}); build the gazetteer again") from error
     return Columns(
         texts,
         tuple(best.dictionary.to_pylist()),

@@ -8,8 +8,9 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable, Generator, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
+from math import isfinite, nan
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ def fail(error: InputError) -> None:
 def read_rows(
     path: Path, format: str | None = None, on_error: OnError = fail, skip: int = 0
 ) -> Iterator[Row]:
-    """The rows of a dictionary file; blank mentions are left out.
+    """The rows of a dictionary file; blank mentions are left out, and blanks around others.
 
     ``format`` is a key of `FORMATS`; by default the file name's ending. ``on_error`` hears of
     malformed lines; what no further line can be read after is raised in any case. The first
@@ -63,8 +64,8 @@ def read_rows(
         if not path.is_file():
             raise InputError(f"{path}: no such file")
         for row in FORMATS[name](path, on_error, skip):
-            if row.mention.strip():
-                yield row
+            if mention := row.mention.strip():
+                yield row if mention == row.mention else replace(row, mention=mention)
     except OSError as error:
         raise InputError(f"{path}: can't be read ({error.strerror or error})") from error
 
@@ -131,9 +132,12 @@ def _jsonl(line: str) -> Iterator[Row]:
 
 def _count(text: str) -> float:
     try:
-        return float(text)
-    except ValueError as error:
-        raise ValueError(f"expected a count, got {text!r}") from error
+        count = float(text)
+    except ValueError:
+        count = nan
+    if not isfinite(count):
+        raise ValueError(f"expected a count, got {text!r}")
+    return count
 
 
 def _table(delimiter: str) -> Reader:
@@ -158,7 +162,7 @@ def _table(delimiter: str) -> Reader:
                     known = sum(column is not None for column in columns)
                     if columns[0] is not None and (delimiter == "," or known > 1 or not columns[0]):
                         continue
-                    if delimiter == ",":
+                    if delimiter == "," or (columns[0] is None and columns[1] == 1):
                         names = ", ".join(_MENTION_FIELDS)
                         raise InputError(f"{path}:{last}: no column is called {names}: name one so")
                     columns = [0, 1, 2]
@@ -210,9 +214,19 @@ def _input_method(read: Callable[[Path], Iterator[str]]) -> Reader:
 
 def _json(text: str) -> Any:
     try:
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=_once)
     except (json.JSONDecodeError, RecursionError) as error:
         raise ValueError(f"not JSON ({error})") from error
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object; json's own would keep the last value of a name that stands there twice."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"{twice!r} stands twice in one object: name it once")
+    return found
 
 
 def _json_rows(data: Any) -> Iterator[Row]:
@@ -259,7 +273,8 @@ def _json_row(item: Any) -> Row:
         raise ValueError(f"the object has no text under any of {', '.join(_MENTION_FIELDS)}")
     if tag is not None and not isinstance(tag, str):
         raise ValueError(f"{mention!r}: the type must be text, got {tag!r}")
-    if count is not None and (isinstance(count, bool) or not isinstance(count, int | float)):
+    number = isinstance(count, int | float) and not isinstance(count, bool) and isfinite(count)
+    if count is not None and not number:
         raise ValueError(f"{mention!r}: the count must be a number, got {count!r}")
     return Row(mention, (tag or "").strip() or None, count)
 

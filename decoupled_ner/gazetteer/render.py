@@ -78,7 +78,9 @@ def render_agreement(found: Mapping[str, Any]) -> RenderableType:
 
 
 def _table(columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> Table:
-    table = Table(*columns)
+    table = Table()
+    for column in columns:
+        table.add_column(column, overflow="fold")  # in a narrow terminal nothing is cut
     for row in rows:
         table.add_row(*(Text(_value(value)) for value in row))
     return table

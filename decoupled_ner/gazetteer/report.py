@@ -12,6 +12,7 @@ from itertools import groupby
 from typing import Any
 
 from decoupled_ner.gazetteer.gazetteer import Gazetteer
+from decoupled_ner.gazetteer.storage import weigh
 from decoupled_ner.labels import OUTSIDE
 from decoupled_ner.types import Sentence
 
@@ -136,8 +137,9 @@ def agreement(
     for entity in (entity for sentence in sentences for entity in sentence.entities):
         gold = folded(entity.label)
         held = entity.text in gazetteer
-        best = folded(gazetteer.label(entity.text) or OUTSIDE) if held else None
-        known = {folded(label) for label in gazetteer.types(entity.text)} if held else set()
+        types = gazetteer.types(entity.text) if held else {}
+        known = weigh((folded(label), weight) for label, weight in types.items())
+        best = next(iter(known), None)
         for tally in (total, by_type.setdefault(gold, _Tally())):
             tally.add(held, held and best != gold, held and gold not in known)
         if held and best != gold:

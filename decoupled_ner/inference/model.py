@@ -96,6 +96,8 @@ class DecoupledNER(Recognizer):
 
     def _known_types(self) -> KnownTypes | None:
         if not self.config.gazetteer_labels:
+            if self.gazetteer is not None:
+                raise InputError("this model was trained without a gazetteer: give it none")
             return None
         if self.gazetteer is None:
             raise InputError("this model reads a gazetteer: give it one")

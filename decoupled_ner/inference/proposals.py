@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from decoupled_ner.candidates.union import Union
 from decoupled_ner.inference.proposer import BestRegions
 from decoupled_ner.inference.reading import UNSCORED
@@ -47,6 +49,7 @@ def scored_candidates(
 
 
 def _scores(found: ScoredRegions, candidates: Sequence[Candidate]) -> list[float]:
-    known = found.by_region()
-    missing = min([UNSCORED, *known.values()])
-    return [known.get((candidate.start, candidate.end), missing) for candidate in candidates]
+    scores = found.scores_of([(candidate.start, candidate.end) for candidate in candidates])
+    missing = min(UNSCORED, float(found.scores.min(initial=UNSCORED)))
+    scores[np.isnan(scores)] = missing
+    return list(scores.tolist())

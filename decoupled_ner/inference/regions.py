@@ -12,6 +12,9 @@ from decoupled_ner.metrics.budget import OperatingPoint, operating_points
 from decoupled_ner.models.pieces import Piece
 from decoupled_ner.types import Region, Sentence
 
+#: A region as one number: no text has so many characters that two regions share it.
+_ORDER = np.array([1 << 32, 1])
+
 
 class ScoredRegions(NamedTuple):
     """R regions of a text, sorted: (R, 2) character offsets and (R,) scores, which any real number
@@ -24,9 +27,13 @@ class ScoredRegions(NamedTuple):
         """Those that score this or more."""
         return [Region(*span) for span in self.regions[self.scores >= threshold].tolist()]
 
-    def by_region(self) -> dict[tuple[int, int], float]:
-        """The score of each region."""
-        return dict(zip(map(tuple, self.regions.tolist()), self.scores.tolist(), strict=True))
+    def scores_of(self, spans: Sequence[tuple[int, int]]) -> NDArray[np.float32]:
+        """(K,) the scores of K spans; NaN for one that is none of the regions."""
+        if not (len(self.regions) and spans):
+            return np.full(len(spans), np.nan, np.float32)
+        own, wanted = (np.array(pairs, np.int64) @ _ORDER for pairs in (self.regions, spans))
+        places = np.searchsorted(own, wanted).clip(max=len(own) - 1)
+        return np.where(own[places] == wanted, self.scores[places], np.float32(np.nan))
 
 
 def measured_points(
@@ -45,9 +52,8 @@ def measured_points(
 
 def gold_scores(found: ScoredRegions, sentence: Sentence) -> NDArray[np.float32]:
     """The scores of a sentence's entities; those without one are left out."""
-    by_region = found.by_region()
-    spans = [(entity.start, entity.end) for entity in dict.fromkeys(sentence.entities)]
-    return np.array([by_region[span] for span in spans if span in by_region], np.float32)
+    scores = found.scores_of([(e.start, e.end) for e in dict.fromkeys(sentence.entities)])
+    return scores[~np.isnan(scores)]
 
 
 def owned_regions(piece: Piece, scores: NDArray[np.float32], min_score: float) -> ScoredRegions:

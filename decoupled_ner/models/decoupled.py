@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from transformers import PreTrainedConfig, PreTrainedModel
 
 from decoupled_ner.candidates.overlap import check_policy
+from decoupled_ner.labels import OUTSIDE
 from decoupled_ner.models.encoder import check_length, encoder_from_config
 from decoupled_ner.models.proposer import ProposerConfig, ProposerModel
 from decoupled_ner.models.states import state_at
@@ -233,6 +234,12 @@ def _check(config: DecoupledConfig) -> None:
     for name in ("alpha", "beta", "dropout"):
         if not 0 <= getattr(config, name) <= 1:
             raise InputError(f"{name}={getattr(config, name)} must be in [0, 1]")
+    numbers = (config.outside_bias, config.max_mention_tokens, config.max_context_tokens)
+    for number in (*numbers, *config.context_reach, *config.proposer_reading):
+        if not isinstance(number, int | float):
+            raise InputError(f"config.json: {number!r} stands where a number must")
+    if not config.labels or config.labels[0] != OUTSIDE:
+        raise InputError(f"labels must begin with {OUTSIDE}, not as {config.labels}")
     labels = len(config.labels)
     if len(config.context_reach) not in (0, labels):
         raise InputError(f"context_reach must have a number for each of {labels} labels")

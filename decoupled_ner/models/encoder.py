@@ -110,6 +110,7 @@ def load_encoder(name_or_path: str) -> PreTrainedModel:
             resolve_encoder(name_or_path),
             dtype=torch.float32,
             output_loading_info=True,
+            ignore_mismatched_sizes=True,  # `_check_loaded` tells of them
             **_without_pooler(config),
         )
         encoder, found = loaded
@@ -130,6 +131,7 @@ def load_weights(model: type[_Model], directory: Path, config: PreTrainedConfig)
             dtype=torch.float32,
             use_safetensors=True,
             output_loading_info=True,
+            ignore_mismatched_sizes=True,
         )
         loaded, found = both
         _check_loaded(found)
@@ -138,7 +140,8 @@ def load_weights(model: type[_Model], directory: Path, config: PreTrainedConfig)
 
 def _check_loaded(found: dict[str, Any]) -> None:
     """Weights that the files lack would silently be random."""
-    if missing := [*found["missing_keys"], *found["mismatched_keys"]]:
+    misshapen = (name for name, *_ in found["mismatched_keys"])
+    if missing := [*found["missing_keys"], *misshapen]:
         raise ValueError(f"{len(missing)} weights are missing or misshapen, e.g. {missing[0]}")
 
 
@@ -200,7 +203,8 @@ def _check_vocabulary(directory: Path, tokens: int) -> None:
         settings = json.loads((directory / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return  # a hub's encoder, or a vocabulary alone
-    rows = settings.get("vocab_size") if isinstance(settings, dict) else None
+    settings = settings if isinstance(settings, dict) else {}
+    rows = settings.get("encoder", settings).get("vocab_size")  # of a model of ours, its encoder's
     if isinstance(rows, int) and not 0.75 * rows <= tokens <= rows:
         raise InputError(
             f"{directory}: its vocabulary has {tokens:,} tokens, its weights {rows:,}: put the"
@@ -243,6 +247,8 @@ def _hub_errors(name_or_path: str) -> Iterator[None]:
     try:
         with quiet_transformers():
             yield
+    except InputError:
+        raise
     except LOADING_ERRORS as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise InputError(

@@ -42,12 +42,16 @@ def split_units(text: str, kind: UnitKind) -> IntArray:
     Raises:
         InputError: there is no such kind.
     """
-    if kind not in _PATTERNS:
-        raise InputError(f"no units {kind!r}: use one of {', '.join(_PATTERNS)}")
+    _check_kind(kind)
     spans = [match.span() for match in re.finditer(_PATTERNS[kind], text)]
     if kind == "word" and not text.isascii():
         spans = _with_marks(text, spans)
     return np.array(spans, np.int64).reshape(-1, 2)
+
+
+def _check_kind(kind: str) -> None:
+    if kind not in _PATTERNS:
+        raise InputError(f"no units {kind!r}: use one of {', '.join(_PATTERNS)}")
 
 
 def _with_marks(text: str, spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
@@ -88,6 +92,7 @@ class UnitTokenizer:
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, kind: UnitKind) -> None:
+        _check_kind(kind)
         self._kind: UnitKind = kind
         self._backend = plain_tokenizer(tokenizer)
         before = self._backend.pre_tokenizer

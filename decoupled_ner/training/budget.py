@@ -58,18 +58,26 @@ class Budget(Callback):
         return self.schedule.end is not None and self.step >= self.schedule.end
 
     def state_dict(self) -> dict[str, Any]:
-        schedule = self.schedule.state_dict()
+        steps = self.schedule.steps
         return {
             "seconds": self.seconds,
-            "minutes": None if self.schedule.steps else self.minutes,  # what decides the end
-            "schedule": schedule,
+            # What decides the end; neither where it was decided by hand.
+            "steps": steps,
+            "minutes": None if steps else self.minutes,
+            "schedule": self.schedule.state_dict(),
+            "decay": self.schedule.decay_at(self.step),
             "finished": self.finished,
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self._seconds_before = state_dict["seconds"]
         self._had_finished = state_dict.get("finished", False)
-        self.schedule.load_state_dict(state_dict["schedule"])
+        decay = state_dict["schedule"]
+        if self.finish and "decay" in state_dict:  # earlier versions did not say
+            # The recipe's steps are not the run's: what has not begun by itself begins now.
+            decay = state_dict["decay"]
+            self.schedule.leave_open()
+        self.schedule.load_state_dict(decay)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._since, self.step = time.monotonic(), trainer.global_step

@@ -9,9 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TextIO
@@ -29,7 +30,9 @@ State = Literal["up to date", "unfinished", "changed", "new"]
 #: The stages that LightningCLI runs: they resume by themselves.
 RESUMABLE = ("encoder", "mention", "context", "proposer", "unify")
 #: Arguments whose files count by their checksums, among the inputs.
-_PLACES = ("--text=", "--sources=")
+_PLACES = ("--text=", "--sources=", "--encoder=")
+#: What has changed where a step's files are not those that it made.
+_OUTPUT = "its output"
 #: What the files in a folder end in that steps make.
 _MADE = (".bin", ".json", ".model", ".safetensors", ".tsv", ".txt")
 
@@ -99,7 +102,7 @@ class Chain:
         if record["result"] is None:
             return "unfinished", ""
         if step.made() != record["result"]:
-            return "changed", "its output"
+            return "changed", _OUTPUT
         return "up to date", ""
 
     def run(self, step: Step, output: TextIO | None = None) -> None:
@@ -121,21 +124,22 @@ class Chain:
             "output": str(step.folder),
             "left": stamp_of(last),  # by an earlier run
         }
-        if self.state(step)[0] == "unfinished":
+        state, why = self.state(step)
+        done = False
+        if state == "unfinished":
             record["left"] = (_read_record(step.record) or {}).get("left")
+            done = _began(step) and _is_done(step)  # and was ended before it could be recorded
             if _began(step) and written_since(last, record["left"]):
                 arguments.append("--ckpt_path=last")
         else:
+            if why == _OUTPUT and step.name not in RESUMABLE:
+                # What such a command finds it takes for its own; the folder is the chain's alone.
+                shutil.rmtree(step.folder, ignore_errors=True)
             step.record.parent.mkdir(parents=True, exist_ok=True)
             write_json(step.record, {**record, "result": None})
-        done = subprocess.run(
-            [sys.executable, "-m", "decoupled_ner.cli", *arguments],
-            env={**os.environ, CHAIN_STEP: step.fingerprint},
-            stdout=output,
-            check=False,
-        )
-        if done.returncode:
-            raise InputError(f"step {step.name} ended with status {done.returncode}: see above")
+        status = 0 if done else _call(arguments, step, output)
+        if status:
+            raise InputError(f"step {step.name} ended with status {status}: see above")
         if not step.result.is_file():
             raise InputError(f"step {step.name} ended without {step.result}: look at its options")
         if not _finished(step.result):
@@ -148,6 +152,20 @@ class Chain:
             parts = ", ".join(step.leaves)
             raise InputError(f"step {step.name} ended without {parts} in {step.folder}: see above")
         write_json(step.record, {**record, "result": made})
+
+
+def _call(arguments: Sequence[str], step: Step, output: TextIO | None) -> int:
+    """Run the command; its status."""
+    return subprocess.run(
+        [sys.executable, "-m", "decoupled_ner.cli", *arguments],
+        env={**os.environ, CHAIN_STEP: step.fingerprint},
+        stdout=output,
+        check=False,
+    ).returncode
+
+
+def _is_done(step: Step) -> bool:
+    return step.result.is_file() and _finished(step.result) and step.made() is not None
 
 
 def _began(step: Step) -> bool:

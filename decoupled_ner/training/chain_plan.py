@@ -19,6 +19,7 @@ from decoupled_ner.training.chain_inputs import (
     dataset_inputs,
     encoder_inputs,
     has_proposer,
+    joined,
     option_inputs,
     recipe_inputs,
     source_inputs,
@@ -162,8 +163,10 @@ class _Builder:
             *options,
         )
         small = is_small(load_encoder_config(self.base))
+        named = [o.partition("=")[2] for o in joined(options) if o.startswith("--recipe=")]
+        recipe = (named or ["default"])[-1]
         inputs = {
-            **recipe_inputs(find_recipe("unify/proposer", "default", small=small)),
+            **recipe_inputs(find_recipe("unify/proposer", recipe, small=small)),
             **dataset_inputs(self.dataset),
             **self._base_inputs,
             **option_inputs(options),

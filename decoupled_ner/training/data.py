@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 from typing import Any
@@ -226,7 +228,18 @@ class UnifiedData(SentenceData):
 
     def identity(self) -> dict[str, Any]:
         digest = None if self.gazetteer is None else self.gazetteer.digest
-        return {**super().identity(), "gazetteer": digest}
+        return {**super().identity(), "gazetteer": digest, "set of pairs": self._pairs_digest}
+
+    @cached_property
+    def _pairs_digest(self) -> str:
+        """Of what an epoch's pairs are drawn from, in its order, which depends on the candidate
+        generators and on the gazetteer that mentions are swapped with."""
+        pairs = [
+            [(p.sentence, p.region.start, p.region.end, p.label) for p in part]
+            for part in self.pairs()
+        ]
+        swaps = self.swaps.mentions if self.swaps.share else None
+        return hashlib.sha256(json.dumps([pairs, swaps]).encode()).hexdigest()
 
     def label_counts(self) -> list[int]:
         """Pairs of each label in an epoch, ``O`` first."""

@@ -83,7 +83,13 @@ class TrainingData(pl.LightningDataModule, ABC):
         return bool(trainer and trainer.is_global_zero and trainer.progress_bar_callback)
 
     def check_length(self, trainer: pl.Trainer) -> None:
-        """Raise an `InputError` where a run would have no end, or no steps."""
+        """Raise an `InputError` where a run would have no end or no steps, or is a mere trial whose
+        result would look like a run's."""
+        for name in ("fast_dev_run", "overfit_batches"):
+            if getattr(trainer, name):
+                raise InputError(f"--trainer.{name}: for a short run give --trainer.max_steps")
+        if not trainer.limit_train_batches:
+            raise InputError("--trainer.limit_train_batches=0 leaves nothing to train on")
         if not self.endless and (trainer.max_epochs or 0) < 0 and trainer.max_steps < 0:
             raise InputError(
                 "the learning rate falls until the end: give --trainer.max_epochs or .max_steps"

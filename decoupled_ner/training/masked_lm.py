@@ -69,10 +69,13 @@ def _compiled() -> Callable[..., Tensor]:
     return torch.compile(states_at)
 
 
-def check_end(steps: int | None, minutes: float | None) -> None:
-    """Raise an `InputError` where a run has none."""
+def check_end(steps: int | None, minutes: float | None, piece_minutes: float | None = None) -> None:
+    """Raise an `InputError` where a run has none, or one before its beginning."""
     if steps is None and minutes is None:
         raise InputError("how long? give --model.steps or --model.minutes")
+    for name, value in (("minutes", minutes), ("piece_minutes", piece_minutes)):
+        if value is not None and not value > 0:
+            raise InputError(f"{name}={value} must be above 0")
 
 
 class MaskedLMTraining(BaseTraining):
@@ -126,7 +129,7 @@ class MaskedLMTraining(BaseTraining):
     ) -> None:
         super().__init__(lr, weight_decay, 0.0, seed)
         self.save_hyperparameters()
-        check_end(steps, minutes)
+        check_end(steps, minutes, piece_minutes)
         size = size_of_new(
             encoder, layers, hidden_size, heads, feed_forward, max_positions, dropout
         )

@@ -25,6 +25,7 @@ from decoupled_ner.data.corpus.masks import check_shares
 from decoupled_ner.data.corpus.vocabulary import given_vocabulary
 from decoupled_ner.models.encoder import load_tokenizer
 from decoupled_ner.progress import Progress, progress_bar
+from decoupled_ner.training.base import check_not_negative
 from decoupled_ner.training.batches import Batches
 from decoupled_ner.training.datamodule import TrainingData, evaluation_loader
 from decoupled_ner.types import InputError
@@ -84,6 +85,9 @@ class MaskedLMData(TrainingData):
         check_shares(mask_share, whole_words)
         if block_length < SHORTEST_BLOCK:
             raise InputError(f"block_length={block_length} must be at least {SHORTEST_BLOCK}")
+        check_not_negative(validation_blocks=validation_blocks)
+        if processes is not None and processes < 1:
+            raise InputError(f"processes={processes} must be at least 1")
         settings = CorpusSettings(SCRATCH, segmenter, segmenter_model, held_out)
         with progress_bar("preparing the text") as show:
             self.vocabulary = encoder or _vocabulary(vocabulary, text, vocabulary_size, show)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import random
 from collections.abc import Sequence
@@ -141,7 +142,8 @@ class MentionData(StageOneData):
         return sum(self.drawn)
 
     def identity(self) -> dict[str, Any]:
-        return {"gazetteer": self.typed.columns.digest}
+        chosen = hashlib.sha256(self.typed.label_ids.tobytes()).hexdigest()
+        return {"gazetteer": self.typed.columns.digest, "choice of entries": chosen}
 
     def training_batches(self, rank: int, world_size: int) -> StreamBatches:
         return self._batches(self.entries, self.drawn, self.batch_size, rank, world_size)

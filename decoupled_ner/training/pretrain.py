@@ -14,7 +14,7 @@ from decoupled_ner.training.context import ContextData, ContextTraining
 from decoupled_ner.training.curves import write_curves
 from decoupled_ner.training.launch import Run, train
 from decoupled_ner.training.mention import MentionData, MentionTraining
-from decoupled_ner.training.runs import run_folder
+from decoupled_ner.training.runs import check_name, run_folder
 from decoupled_ner.training.stage1 import StageOneTraining
 from decoupled_ner.training.starts import resolve_start, resumed_start, stage_one_run
 
@@ -48,6 +48,7 @@ def pretrain(
         InputError: an unknown encoder, missing data, or a wrong setting.
     """
     recipe = find_recipe("pretrain", stage, small=is_small(load_encoder_config(run.encoder)))
+    check_name(name or stage)
     folder = pretrain_folder(name or stage, run)
     start = resolve_start(init, run.encoder, [_OTHER[stage]])
     if run.resume:

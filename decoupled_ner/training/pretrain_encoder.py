@@ -23,7 +23,7 @@ from decoupled_ner.training.cli import TrainingCLI, link_seeds
 from decoupled_ner.training.launch import Run, train
 from decoupled_ner.training.masked_lm import MaskedLMTraining, check_end, size_of_new
 from decoupled_ner.training.masked_lm_data import SCRATCH, MaskedLMData
-from decoupled_ner.training.runs import run_folder
+from decoupled_ner.training.runs import check_name, run_folder
 from decoupled_ner.training.schedule import StableDecay
 from decoupled_ner.training.stage1 import save_masked_lm
 from decoupled_ner.training.starts import Start
@@ -59,19 +59,29 @@ class EncoderCLI(TrainingCLI):
 
     def check_state(self, state: dict[str, Any]) -> None:
         super().check_state(state)
-        minutes = next((s["minutes"] for s in state["callbacks"].values() if "minutes" in s), None)
-        model = self._get(self.config, "model")
+        budget = next((s for s in state["callbacks"].values() if "minutes" in s), {})
+        model, minutes, steps = self._get(self.config, "model"), *map(budget.get, _ENDS)
         given = any(option.startswith("--model.steps") for option in self.given)
-        if minutes is not None and model.minutes is None and not (given or model.finish):
+        if model.finish or model.minutes is not None or given:
+            return
+        if minutes is not None:
             raise InputError(
                 f"this run was to take {minutes:g} minutes: give --model.minutes again, with"
                 " --model.steps=null, or --model.steps"
+            )
+        if steps is not None and steps != model.steps:
+            raise InputError(
+                f"this run was to have {steps} steps: give --model.steps again, the same or another"
             )
 
     def after_fit(self) -> None:
         """All processes take part, so it is not done later."""
         if self.datamodule.validates:
             self.trainer.validate(self.model, self.datamodule, verbose=False)
+
+
+#: What decides the end of a run.
+_ENDS = ("minutes", "steps")
 
 
 class StableCLI(EncoderCLI):
@@ -127,6 +137,7 @@ def pretrain_encoder(
         recipe_name = f"encoder-{recipe_name.removeprefix('encoder-')}"
     recipe = find_recipe("pretrain", recipe_name)
     name = name or recipe.stem
+    check_name(name)
     folder = run_folder("pretrain", name, run.encoder, run.seed)
     arguments = [f"--config={recipe}", f"--data.text={json.dumps(list(texts), ensure_ascii=False)}"]
     start = None

@@ -17,7 +17,7 @@ from decoupled_ner.data.out_of_fold import FoldText, OutOfFold
 from decoupled_ner.disk import stamp_of, write_json
 from decoupled_ner.inference.budget_curve import budget_curve, render_curve
 from decoupled_ner.inference.proposer import Proposer, ProposerCandidates
-from decoupled_ner.locations import find_recipe
+from decoupled_ner.locations import find_recipe, runs_folder
 from decoupled_ner.metrics.budget import budget_threshold
 from decoupled_ner.models.encoder import is_small, load_encoder_config
 from decoupled_ner.training.cli import TrainingCLI
@@ -81,10 +81,11 @@ def train_in_folds(dataset: str, run: Run, recipe_name: str, folds: int) -> Path
     left = _left_before(run, [dataset, recipe_name, *run.arguments], folders)
     for part, folder in folders.items():
         result, last = folder / "result.json", folder / "checkpoints" / "last.ckpt"
-        if run.resume and written_since(result, left[str(folder)][0]):
+        result_before, last_before = left[_key(folder)]
+        if run.resume and written_since(result, result_before):
             print(f"proposer: {folder} is finished", flush=True)
             continue
-        started = run.resume and written_since(last, left[str(folder)][1])
+        started = run.resume and written_since(last, last_before)
         _start(dataset, run, recipe_name, part, ["--ckpt_path", "last"] if started else [])
     found = [OutOfFold.read(folders[part] / FOLD_FILE) for part in parts]
     path = folders[None] / ALL_FOLDS_FILE
@@ -106,7 +107,7 @@ def _left_before(
     path = whole.with_name(f".{whole.name}.{len(folders) - 1}-folds.json")
     if not run.resume:
         files = ("result.json", "checkpoints/last.ckpt")
-        left = {str(f): [stamp_of(f / name) for name in files] for f in folders.values()}
+        left = {_key(f): [stamp_of(f / name) for name in files] for f in folders.values()}
         path.parent.mkdir(parents=True, exist_ok=True)
         write_json(path, {"settings": settings, "left": left})
         return left
@@ -122,6 +123,11 @@ def _left_before(
             " anew without --ckpt_path last"
         )
     return dict(begun["left"])
+
+
+def _key(folder: Path) -> str:
+    """Names a run's folder wherever the runs lie."""
+    return folder.relative_to(runs_folder()).as_posix()
 
 
 def finish_proposer(cli: TrainingCLI, folder: Path, record: dict[str, Any]) -> None:

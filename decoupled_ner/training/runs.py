@@ -29,12 +29,22 @@ _PACKAGE = Path(__file__).parents[1]
 _PROJECT = "decoupled-ner"
 #: Names, in a run's environment and then in its folder, the step of a chain that it is.
 CHAIN_STEP, STEP_FILE = "DECOUPLED_NER_CHAIN_STEP", "chain-step"
+#: What lies in a run's folder, beside an encoder that has the run's name.
+_TAKEN = ("checkpoints", "logs", "..")
 _HUB_ID = re.compile(r"(\w[\w.-]*/)?\w[\w.-]*", re.ASCII)
 
 
 def run_folder(stage: str, name: str, encoder: str, seed: int) -> Path:
     """``runs/STAGE/NAME/ENCODER/seed-N``; ``encoder_slug`` names the encoder."""
     return runs_folder() / stage / name / encoder_slug(encoder) / f"seed-{seed}"
+
+
+def check_name(name: str) -> None:
+    """Raise an `InputError` where a run can't be called so."""
+    if Path(name).name != name or name in _TAKEN:
+        raise InputError(
+            f"--name {name!r}: give the name of a folder, without / and none of {', '.join(_TAKEN)}"
+        )
 
 
 def encoder_slug(encoder: str) -> str:

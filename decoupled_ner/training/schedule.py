@@ -57,6 +57,10 @@ class StableDecay:
         self.decay_from, self.begun = step, True
         self.decay_steps = max(1, round(step * self.decay_share / (1 - self.decay_share)))
 
+    def leave_open(self) -> None:
+        """Forget when the decay begins, for `begin` to say so."""
+        self.steps, self.decay_from, self.decay_steps, self.begun = None, None, 0, False
+
     def rate(self, step: int) -> float:
         """In [0, 1]."""
         if self.decay_from is None or not self.decays_at(step):
@@ -67,11 +71,15 @@ class StableDecay:
     def _rising(self, step: int) -> float:
         return min(1.0, (step + 1) / (self.warmup + 1))
 
-    def state_dict(self) -> dict[str, int]:
-        """What `begin` decided; nothing where the settings say it all."""
-        if not self.begun or self.decay_from is None:
+    def decay_at(self, step: int) -> dict[str, int]:
+        """The decay that has begun by then; {} where none has."""
+        if self.decay_from is None or not self.decays_at(step):
             return {}
         return {"decay_from": self.decay_from, "decay_steps": self.decay_steps}
+
+    def state_dict(self) -> dict[str, int]:
+        """What `begin` decided; nothing where the settings say it all."""
+        return self.decay_at(self.decay_from) if self.begun and self.decay_from is not None else {}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
         """Goes on with a decay that had begun."""

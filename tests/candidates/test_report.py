@@ -90,6 +90,14 @@ def test_table_shows_every_generator():
     assert all(word in table for word in ("pairs", "ones", "union", "75.0%", "25.0% (1.3)", "PER"))
 
 
+def test_a_type_may_have_brackets():
+    report = candidate_report([sentence("ab", (0, 2, "[/PER]"))], [Slices("pairs", 2, 2)])
+    console = Console(width=150)
+    with console.capture() as capture:
+        console.print(render(report))
+    assert capture.get().count("[/PER]") == 2
+
+
 def test_a_narrow_table_cuts_no_name():
     name = "gazetteer:dictionaries/of-people/products.txt"
     report = candidate_report(SENTENCES, [Slices(name, 2, 2), Slices("train-mentions", 1, 4)])

@@ -110,6 +110,8 @@ def test_sources_are_told_apart(tmp_path: Path) -> None:
         ("a.txt.xz", b"no archive", "damaged .xz file"),
         ("a.txt.gz", gzip.compress(b"x" * 999, mtime=0)[:-9], "damaged .gz file"),
         ("a.txt.gz", b"no archive", "can't be read"),
+        ("a.tar.gz", b"", "only .xz and .gz are unpacked here"),
+        ("a.TGZ", b"", "only .xz and .gz are unpacked here"),
         ("a.jsonl", b'{"text": "x"}\n{"text": 1}', "a.jsonl:2: expected a JSON object"),
         ("a.jsonl", b'["text"]', "a.jsonl:1: expected a JSON object"),
         ("a.jsonl", b'{"text"', "a.jsonl:1: not JSON"),

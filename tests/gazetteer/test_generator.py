@@ -119,3 +119,9 @@ def test_files_of_several_kinds(tmp_path: Path) -> None:
 def test_mistakes(arguments: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message):
         GazetteerMatches(**arguments)  # type: ignore[arg-type]
+
+
+def test_a_dictionary_without_a_mention_is_a_mistake(tmp_path: Path) -> None:
+    (tmp_path / "empty.txt").write_text("# nothing yet\n\n")
+    with pytest.raises(InputError, match=r"empty\.txt: holds no mention"):
+        GazetteerMatches(str(tmp_path / "empty.txt"))

@@ -20,8 +20,8 @@ from decoupled_ner.gazetteer.report import agreement, diff, lookup, report
 from decoupled_ner.types import Sentence, entity_at
 
 
-def shown(what: RenderableType) -> str:
-    console = Console(width=200, file=StringIO())
+def shown(what: RenderableType, width: int = 200) -> str:
+    console = Console(width=width, file=StringIO())
     console.print(what)
     assert isinstance(console.file, StringIO)
     return console.file.getvalue()
@@ -54,6 +54,7 @@ def test_report(gazetteer: Gazetteer) -> None:
     text = shown(render_report(found))
     assert "九江 → GPE" in text
     assert "rivers" in text
+    assert "…" not in shown(render_report(found), width=20)
 
 
 def test_lookup(gazetteer: Gazetteer) -> None:
@@ -114,6 +115,14 @@ def test_agreement_with_gpe_folded_into_loc(
     assert found["conflict"] == 0
     assert found["examples"] == {}
     assert "GPE as LOC" in shown(render_agreement(found))
+
+
+def test_types_are_folded_before_the_most_probable_one_is_chosen() -> None:
+    claims = [("GPE", "a", 1.0), ("LOC", "b", 1.0), ("ORG", "c", 1.5)]
+    gazetteer = Gazetteer.from_entries(Entry("朝阳", *claim) for claim in claims)
+    gold = [sentence("朝阳", ("朝阳", "LOC"))]
+    assert agreement(gazetteer, gold)["conflict"] == 1
+    assert agreement(gazetteer, gold, {"GPE": "LOC"})["conflict"] == 0
 
 
 def test_agreement_with_nothing(gazetteer: Gazetteer) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Sequence
@@ -134,6 +135,46 @@ def test_a_damaged_configuration_is_one_line(kind: type[Any], damaged: str, tmp_
     (tmp_path / "config.json").write_text(damaged)
     with pytest.raises(InputError, match=r"config\.json: no configuration of a model"):
         kind.from_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"outside_bias": None}, "None stands where a number must"),
+        ({"context_reach": ["a", 0, 0, 0]}, "'a' stands where a number must"),
+        ({"labels": ["PER", "O", "ORG", "GPE"]}, "labels must begin with O"),
+        ({"labels": None}, "labels must begin with O"),
+    ],
+)
+def test_a_setting_of_the_wrong_kind_is_one_line(
+    setting: dict[str, Any], message: str, folder: Path, tmp_path: Path
+):
+    copied = shutil.copytree(folder, tmp_path / "model")
+    config = json.loads((copied / "config.json").read_text())
+    (copied / "config.json").write_text(json.dumps(config | setting))
+    with pytest.raises(InputError, match=message):
+        load_model(copied)
+
+
+def test_a_vocabulary_that_is_not_the_models_is_told(folder: Path, tmp_path: Path):
+    copied = shutil.copytree(folder, tmp_path / "model")
+    tokenizer = json.loads((copied / "tokenizer.json").read_text())
+    vocabulary = tokenizer["model"]["vocab"]
+    tokenizer["model"]["vocab"] = {token: i for token, i in vocabulary.items() if i < 300}
+    (copied / "tokenizer.json").write_text(json.dumps(tokenizer))
+    with pytest.raises(InputError, match=r"its vocabulary has 300 tokens, its weights 13,000: put"):
+        load_model(copied)
+
+
+def test_what_a_copy_lacks_is_looked_for_nowhere_else(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    copied = shutil.copytree(folder, tmp_path / "model")
+    [part] = copied.glob("gazetteer-*")
+    part.rename(tmp_path / part.name)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=f"{part.name}: missing; copy the whole model again"):
+        load_model(copied)
 
 
 def test_an_empty_name_is_no_default_model(folder: Path, monkeypatch: pytest.MonkeyPatch):

@@ -80,7 +80,7 @@ def test_it_is_read_saved_and_loaded(
     ner.read_proposer(GOLD)
     reading = Reading(*ner.config.proposer_reading)
     [scored] = proposer.proposer.scored([TEXT])
-    known = scored.by_region()
+    known = dict(zip(map(tuple, scored.regions.tolist()), scored.scores.tolist(), strict=True))
     for before, after in zip(plain, ner.explain(TEXT), strict=True):
         assert (before.start, before.end, before.sources) == (after.start, after.end, after.sources)
         score = known.get((after.start, after.end), UNSCORED)

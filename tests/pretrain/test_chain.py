@@ -340,14 +340,25 @@ def test_a_run_by_hand_in_a_steps_place_is_not_resumed(machine: Machine, tmp_pat
 
 def test_a_copied_folder_is_done_still_and_goes_on(machine: Machine, tmp_path: Path):
     last = tmp_path / "checkpoints" / "last.ckpt"
-    machine.writes.append("checkpoints/last.ckpt")
-    machine.status = 1
+    machine.writes, machine.status = ["checkpoints/last.ckpt"], 1
     with pytest.raises(InputError, match="ended with status 1"):
         Chain(()).run(step(tmp_path))
     os.utime(last, (0, 0))  # a copy may have any times
-    machine.status = 0
+    machine.writes, machine.status = ["result.json"], 0
     Chain(()).run(step(tmp_path))
     assert machine.resumed
+
+
+def test_a_step_that_ended_before_it_was_recorded_is_not_run_again(
+    machine: Machine, tmp_path: Path
+):
+    made = step(tmp_path)
+    machine.status = 1  # killed behind its last file
+    with pytest.raises(InputError, match="ended with status 1"):
+        Chain(()).run(made)
+    assert Chain(()).state(made)[0] == "unfinished"
+    Chain(()).run(made)  # the machine would fail once more
+    assert Chain(()).state(made) == ("up to date", "")
 
 
 def test_a_step_without_a_result_has_not_finished(machine: Machine, tmp_path: Path):
@@ -385,10 +396,11 @@ def test_a_shard_that_is_gone_is_made_again(recipe: Path, masked_lm: str):
         planned.run(made)
     shard = min(distant.folder.glob("part-*.parquet"))
     content = shard.read_bytes()
-    shard.unlink()
-    assert planned.state(distant) == ("changed", "its output")
-    planned.run(distant)
-    assert planned.state(distant) == ("up to date", "") and shard.read_bytes() == content
+    for damage in (shard.unlink, lambda: shard.write_bytes(content[:100])):
+        damage()
+        assert planned.state(distant) == ("changed", "its output")
+        planned.run(distant)
+        assert planned.state(distant) == ("up to date", "") and shard.read_bytes() == content
 
 
 def test_a_step_that_stopped_early_is_told_and_goes_on(machine: Machine, tmp_path: Path):
@@ -473,7 +485,7 @@ def test_a_set_whose_mentions_settings_exclude_is_an_input(
     assert any(name.endswith("data train.bio") for name in mention.inputs)
 
 
-def test_texts_and_sources_may_move(recipe: Path, masked_lm: str, tmp_path: Path):
+def test_texts_sources_and_the_encoder_may_move(recipe: Path, masked_lm: str, tmp_path: Path):
     before = plan_chain(str(recipe), encoder=masked_lm).steps
     moved = tmp_path / "moved"
     moved.mkdir()
@@ -483,7 +495,7 @@ def test_texts_and_sources_may_move(recipe: Path, masked_lm: str, tmp_path: Path
     for name in ("text.txt", "sources.yaml"):
         content = content.replace(f"{tmp_path}/{name}", f"{moved}/{name}")
     recipe.write_text(content)
-    after = plan_chain(str(recipe), encoder=masked_lm).steps
+    after = plan_chain(str(recipe), encoder=f"{masked_lm}/.").steps
     assert [step.fingerprint for step in after] == [step.fingerprint for step in before]
     assert [step.arguments for step in after] != [step.arguments for step in before]
 

@@ -211,6 +211,18 @@ def test_a_corpus_is_made_once_for_its_text_tokenizer_and_segmenter(text: Path):
     assert len(set(made)) == 4
 
 
+def test_lines_of_json_are_another_text_than_the_same_lines_as_they_stand(tmp_path: Path):
+    texts = [tmp_path / f"posts.{ending}" for ending in ("txt", "jsonl")]
+    for path in texts:
+        path.write_text('{"text": "今天在北京"}\n' * 9, encoding="utf-8")
+    plain, parsed = (
+        prepare_corpus([path], CorpusSettings("zh-small", held_out=0)) for path in texts
+    )
+    assert len(parsed.train) < len(plain.train)
+    vocabularies = [prepare_vocabulary([path], 8000) for path in texts]
+    assert vocabularies[0] != vocabularies[1]
+
+
 @pytest.mark.parametrize("error", [KeyboardInterrupt, InputError])
 @pytest.mark.parametrize("torn", [False, True])
 def test_an_interrupted_build_goes_on_with_the_next_block(

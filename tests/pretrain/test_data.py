@@ -184,6 +184,9 @@ def test_other_data_is_no_data_to_go_on_with(
         kind(masked_lm, first).load_state_dict(state)
         with pytest.raises(InputError, match=r"this run began with another (gazetteer|texts)"):
             kind(masked_lm, second, held_out=0.0).load_state_dict(state)
+    state = MentionData(masked_lm, gazetteer).state_dict()
+    with pytest.raises(InputError, match="this run began with another choice of entries"):
+        MentionData(masked_lm, gazetteer, min_weight=2.0).load_state_dict(state)
 
 
 def test_texts_are_read_a_few_at_a_time(

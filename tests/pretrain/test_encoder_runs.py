@@ -290,7 +290,16 @@ def test_a_budget_of_time_ends_in_a_decay(runs: Runs):
     runs.run(*GIVEN, *long, "--model.piece_minutes", "0.0001")
     said = runs.fails(*GIVEN, "--ckpt_path", "last")
     assert "was to take 9 minutes: give --model.minutes again" in said
-    runs.run(*GIVEN, *long, "--finish")
+    runs.run(*GIVEN, "--finish")
+    assert runs.result()["steps"] == 15  # ten, and the decay's share, whatever the recipe's are
+
+
+def test_a_length_of_its_own_is_given_again(runs: Runs):
+    runs.run(*GIVEN, "--model.steps", "60", "--model.piece_minutes", "0.0001")
+    said = runs.fails(*GIVEN, "--ckpt_path", "last")
+    assert "was to have 60 steps: give --model.steps again" in said and "Traceback" not in said
+    runs.run(*GIVEN, "--finish")
+    assert runs.result()["steps"] == 15
 
 
 def test_processes_and_parts_of_a_step_equal_one_batch(tmp_path: Path, runs: Runs):
@@ -318,6 +327,12 @@ def test_processes_and_parts_of_a_step_equal_one_batch(tmp_path: Path, runs: Run
         (("--data.mask_share", "2"), "mask_share=2.0 must be in"),
         (("--data.block_length", "4"), "block_length=4 must be at least 8"),
         (("--data.batch_size", "0"), "batch_size=0 must be at least 1"),
+        (("--data.processes", "0"), "processes=0 must be at least 1"),
+        (("--data.validation_blocks=-1",), "validation_blocks=-1 must not be below 0"),
+        (("--model.minutes", "0"), "minutes=0.0 must be above 0"),
+        (("--model.piece_minutes=-1",), "piece_minutes=-1.0 must be above 0"),
+        (("--name", "a/b"), "--name 'a/b': give the name of a folder"),
+        (("--name", "logs"), "--name 'logs': give the name of a folder"),
         (("--ckpt_path", "last"), "nothing to resume"),
         (("--ckpt_path", "stable"), "no decay has begun"),
         (("--ckpt_path", "first"), "--ckpt_path takes 'last' or 'stable'"),

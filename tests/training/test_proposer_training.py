@@ -26,7 +26,7 @@ from decoupled_ner.data.jsonl import write_jsonl
 from decoupled_ner.data.out_of_fold import FoldText, OutOfFold, fold_of
 from decoupled_ner.inference.proposer import Proposer, ProposerCandidates
 from decoupled_ner.inference.regions import ScoredRegions
-from decoupled_ner.locations import recipe_folder
+from decoupled_ner.locations import recipe_folder, runs_folder
 from decoupled_ner.models.pieces import Piece
 from decoupled_ner.models.proposer_inputs import ProposerInputs
 from decoupled_ner.training import proposer_runs
@@ -232,6 +232,7 @@ def test_finished_folds_are_kept_only_where_a_run_resumes(monkeypatch: pytest.Mo
         begun.clear()
         train_in_folds("demo", Run("zh-small", resume=resume), "default", 2)
         assert len(begun) == count
+        monkeypatch.setenv("DECOUPLED_NER_RUNS", os.path.relpath(runs_folder()))
     with pytest.raises(InputError, match="the folds were begun with demo default: give the same"):
         train_in_folds("demo", Run("zh-small", arguments=("--x=1",), resume=True), "default", 2)
     stopping.add((2, 2))  # what finished with other settings before is no part of this

@@ -17,6 +17,7 @@ import torch
 from decoupled_ner import DecoupledNER, Sentence
 from decoupled_ner.candidates import CandidateGenerator, GazetteerMatches, NGrams, WordNGrams
 from decoupled_ner.data.jsonl import write_jsonl
+from decoupled_ner.data.swaps import swapped_mentions
 from decoupled_ner.inference.decoding import f1_bias
 from decoupled_ner.models.tagger_builder import TaggerRecipe
 from decoupled_ner.training.base import EncoderTraining, warmup_linear
@@ -117,6 +118,29 @@ def test_a_run_goes_on_with_the_gazetteer_that_it_began_with(
     with pytest.raises(InputError, match="this run began with another gazetteer"):
         without.load_state_dict(torch.load(checkpoint, weights_only=True)["UnifiedData"])
     fit(str(tmp_path / "first.tsv"), 2, checkpoint)
+
+
+def test_a_run_goes_on_with_the_pairs_that_it_began_with(
+    two_sentences: list[Sentence], tmp_path: Path, tiny_encoder: str
+) -> None:
+    dictionary = tmp_path / "dictionary.tsv"
+    dictionary.write_text("昨天\tPER\n李白\tPER\n")
+
+    def data(swaps: float) -> UnifiedData:
+        _, made = modules(two_sentences, tmp_path, tiny_encoder, GazetteerMatches(str(dictionary)))
+        swap = (swaps, str(dictionary) if swaps else None, made.labels, two_sentences)
+        made.swaps = swapped_mentions(*swap)
+        return made
+
+    plain, swapped = data(0.0).state_dict(), data(0.5).state_dict()
+    data(0.0).load_state_dict(plain)
+    for changed, swaps in ((False, 0.5), (True, 0.0)):
+        if changed:  # under the same path
+            dictionary.write_text("李白\tPER\n")
+        with pytest.raises(InputError, match="this run began with another set of pairs"):
+            data(swaps).load_state_dict(plain)
+    with pytest.raises(InputError, match="this run began with another set of pairs"):
+        data(0.5).load_state_dict(swapped)
 
 
 def test_an_english_roberta_learns_saves_and_loads_too(

@@ -33,7 +33,6 @@ from decoupled_ner.data.distant.engines import run
 from decoupled_ner.data.distant.texts import Block, TextFile, paragraphs, read_blocks, text_files
 from decoupled_ner.data.files import write_lines
 from decoupled_ner.data.mentions import is_held_out
-from decoupled_ner.disk import sha256_of
 from decoupled_ner.models.encoder import load_tokenizer, plain_tokenizer
 from decoupled_ner.progress import Progress, no_progress
 from decoupled_ner.types import InputError
@@ -98,7 +97,7 @@ def prepare_corpus(
     files = text_files(texts)
     tokenizer = load_tokenizer(settings.tokenizer)
     backend = plain_tokenizer(tokenizer).to_str()
-    checksums = {file.name: sha256_of(file.path) for file in files}
+    checksums = {file.name: file.digest for file in files}
     described: dict[str, Any] = {
         "texts": checksums,
         "tokenizer_sha256": hashlib.sha256(backend.encode()).hexdigest(),

@@ -50,7 +50,7 @@ def prepare_vocabulary(
     needed = len(SPECIAL_TOKENS) + len(_alphabet())
     if size < needed:
         raise InputError(f"vocabulary_size={size}: GB 2312 alone takes {needed}; give more")
-    inputs = {"texts": [sha256_of(file.path) for file in files], "size": size, "version": 1}
+    inputs = {"texts": [file.digest for file in files], "size": size, "version": 1}
 
     def make(folder: Path) -> None:
         write_tokenizer(_train(files, size, progress), folder)

@@ -56,7 +56,7 @@ def render_audit(report: Mapping[str, Any]) -> RenderableType:
     if "agreement" in report:
         table = Table(*_HEADER)
         for cells in _agreement_rows(report["agreement"]):
-            table.add_row(*cells)
+            table.add_row(*map(Text, cells))
         parts.append(table)
     for label in LabelSet.of(report["types"]).types:
         values = report["types"][label]

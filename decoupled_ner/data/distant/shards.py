@@ -171,8 +171,11 @@ def read_shard(path: Path, columns: Sequence[str] | None = None) -> Any:
     try:
         chosen = None if columns is None else list(columns)
         return pq.read_table(path, columns=chosen, use_threads=False).combine_chunks()
-    except (OSError, ValueError) as error:  # Arrow's errors are of these
-        raise InputError(f"{path}: damaged or missing shard ({error})") from error
+    except (OSError, ValueError, pa.ArrowException) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(
+            f"{path}: damaged or missing shard ({reason}): delete it and label again"
+        ) from error
 
 
 def read_staged(path: Path) -> Sentences:
@@ -203,8 +206,9 @@ def read_counts(path: Path) -> Counts:
         for name in ("entities", "doubtful"):
             counts[name] = Counter(counts[name])
         return Counts(**counts)
-    except (OSError, ValueError, KeyError, TypeError) as error:  # Arrow's errors are of these
-        raise InputError(f"{path}: damaged shard ({error}): delete it and run again") from error
+    except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path}: damaged shard ({reason}): delete it and run again") from error
 
 
 def _write(table: Any, path: Path, metadata: dict[str, Any]) -> None:

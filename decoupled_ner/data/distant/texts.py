@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from decoupled_ner.data.files import PACKED, opened
+from decoupled_ner.disk import sha256_of
 from decoupled_ner.types import InputError, well_formed
 
 #: ``(line from 1, offset, text)``: a text, and where its first character stands in its line (of
@@ -38,6 +39,11 @@ class TextFile:
         endings = (suffix.lower() for suffix in self.path.suffixes)
         suffixes = [ending for ending in endings if ending not in PACKED]
         return bool(suffixes) and suffixes[-1] in (".jsonl", ".ndjson", ".json")
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of what lies on disk; of JSON lines it says so, which read otherwise as text."""
+        return sha256_of(self.path) + (" of JSON lines" if self.is_jsonl else "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,9 +81,10 @@ def _trained(
     """The manifest, once all that it tells of is there."""
     manifest = _begin(folder, identity)
     names = [*VECTOR_FILES.values(), LEXICON_FILE]
-    if manifest["complete"] and all((folder / name).is_file() for name in names):
-        return manifest
     work = folder / "work"
+    if manifest["complete"] and all((folder / name).is_file() for name in names):
+        shutil.rmtree(work, ignore_errors=True)  # of a run that was killed at its very end
+        return manifest
     _prepare(files, work, settings, workers, progress)
     vocabularies = {kind: read_vocabulary(work / f"{kind}.tsv") for kind in KINDS}
     if not all(vocabularies.values()):
