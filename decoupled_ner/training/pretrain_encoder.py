@@ -59,8 +59,11 @@ class EncoderCLI(TrainingCLI):
 
     def check_state(self, state: dict[str, Any]) -> None:
         super().check_state(state)
-        budget = next((s for s in state["callbacks"].values() if "minutes" in s), {})
-        model, minutes, steps = self._get(self.config, "model"), *map(budget.get, _ENDS)
+        budget: dict[str, Any] = next(
+            (s for s in state["callbacks"].values() if "minutes" in s), {}
+        )
+        minutes, steps = budget.get("minutes"), budget.get("steps")
+        model = self._get(self.config, "model")
         given = any(option.startswith("--model.steps") for option in self.given)
         if model.finish or model.minutes is not None or given:
             return
@@ -69,7 +72,7 @@ class EncoderCLI(TrainingCLI):
                 f"this run was to take {minutes:g} minutes: give --model.minutes again, with"
                 " --model.steps=null, or --model.steps"
             )
-        if steps is not None and steps != model.steps:
+        if steps is not None and steps != model.steps and not budget.get("finished"):
             raise InputError(
                 f"this run was to have {steps} steps: give --model.steps again, the same or another"
             )
@@ -78,10 +81,6 @@ class EncoderCLI(TrainingCLI):
         """All processes take part, so it is not done later."""
         if self.datamodule.validates:
             self.trainer.validate(self.model, self.datamodule, verbose=False)
-
-
-#: What decides the end of a run.
-_ENDS = ("minutes", "steps")
 
 
 class StableCLI(EncoderCLI):
