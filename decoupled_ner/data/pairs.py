@@ -35,6 +35,10 @@ class Pair(NamedTuple):
     known: Sequence[float] = ()
 
 
+#: Characters that a token has at most, as SentencePiece's.
+_LONGEST_PIECE = 16
+
+
 @dataclass(frozen=True, slots=True)
 class TokenizedText:
     """A text's token ids without special tokens, and where its words lie.
@@ -149,7 +153,7 @@ class PairEncoder:
         text is not copied for each of its regions."""
         cut_first, cut_last = tokens.words.get(start), tokens.words.get(end)
         if cut_first is not None and end <= cut_first[1]:
-            return self._ids(tokens.text[start:end])
+            return self._ids_at_ends(tokens.text[start:end], most)
         inner_start = cut_first[1] if cut_first else start
         inner_end = cut_last[0] if cut_last else end
         first = bisect_left(tokens.starts, inner_start)
@@ -161,10 +165,18 @@ class PairEncoder:
         if cut_first is None and cut_last is None:
             return own
         return [
-            *(self._ids(tokens.text[start:inner_start]) if cut_first else []),
+            *(self._ids_at_ends(tokens.text[start:inner_start], most) if cut_first else []),
             *own,
-            *(self._ids(tokens.text[inner_end:end]) if cut_last else []),
+            *(self._ids_at_ends(tokens.text[inner_end:end], most) if cut_last else []),
         ]
+
+    def _ids_at_ends(self, text: str, most: int) -> list[int]:
+        """Ids of a part of a word; of a very long one those of the characters that hold the first
+        and the last ``most``. To SentencePiece a Chinese text is one word."""
+        reach = _LONGEST_PIECE * most
+        if len(text) <= 2 * reach:
+            return self._ids(text)
+        return [*self._ids(text[:reach]), *self._ids(text[-reach:])]
 
     def _ids(self, text: str) -> list[int]:
         ids: list[int] = self._backend.encode(text, add_special_tokens=False).ids

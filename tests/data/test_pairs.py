@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from transformers import RobertaTokenizer
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import PreTrainedTokenizerFast, RobertaTokenizer
 
 from decoupled_ner.data.pairs import (
     Pair,
@@ -92,6 +93,25 @@ def test_a_long_text_is_not_copied_for_each_region(pairs: PairEncoder):
     ids = CountingList(tokens.ids)
     pairs.encode(replace(tokens, ids=ids), Region(100, 9000))
     assert 0 < ids.copied <= 2 * pairs.mention_budget + 4 * pairs.context_budget
+
+
+def test_a_long_text_that_is_one_word_is_not_tokenised_for_each_region(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    """As XLM-R's tokenizer reads Chinese."""
+    characters = "零一二三四五六七八九"
+    pieces = [("<unk>", 0.0), ("▁", -3.0), *((c, -3.0) for c in characters), ("三四", -4.0)]
+    backend = Tokenizer(models.Unigram(pieces, unk_id=0))
+    backend.pre_tokenizer = pre_tokenizers.Metaspace()
+    special = {"cls_token": "<s>", "sep_token": "</s>", "mask_token": "<mask>", "pad_token": "<p>"}
+    pairs = PairEncoder(PreTrainedTokenizerFast(tokenizer_object=backend, **special), 12, 20)
+    text, region = characters * 1000, Region(4003, 4005)
+    tokens, original, read = pairs.tokenize(text), pairs._ids, list[int]()
+    monkeypatch.setattr(pairs, "_ids", lambda part: read.append(len(part)) or original(part))
+    pair = pairs.encode(tokens, region)
+    assert max(read) <= 16 * pairs.context_budget
+    assert len(pair.context) == 20 and len(pair.mention) == 4  # Metaspace's own before 三四
+    assert pair == pairs.encode_plainly(text, region)
 
 
 def test_a_region_that_cuts_words_at_both_ends(pairs: PairEncoder):
