@@ -94,7 +94,7 @@ def test_with_a_gazetteer_that_travels_with_the_model(
     batch = data.training_batches(0, 1)[0, 0]
     assert batch.known is not None and batch.known.shape[1] == len(data.gazetteer.labels) == 1
     (tmp_path / "empty.txt").write_text("")
-    with pytest.raises(InputError, match="has no entries"):
+    with pytest.raises(InputError, match="holds no mention"):
         modules(two_sentences, tmp_path, tiny_encoder, gazetteer=str(tmp_path / "empty.txt"))
 
 
