@@ -41,7 +41,8 @@ class RegionScorer:
         model: in eval mode; its device and weights must stay as they are, since hidden states of
             mentions are kept.
         known: looks mentions up for a model that reads a gazetteer.
-        autocast: compute in this dtype (``torch.bfloat16``, ``torch.float16``); None for float32.
+        autocast: compute in this dtype (``torch.bfloat16``, ``torch.float16``); None keeps the
+            caller's autocast, and is float32 without one.
     """
 
     def __init__(
