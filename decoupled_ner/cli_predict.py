@@ -198,16 +198,17 @@ def _sentences(
 
     if not inputs and not texts and not dataset:
         raise InputError("nothing to read: give files, '-' for standard input, or --text")
+    if output is not None:
+        check_not_read(output, inputs)
     check_inputs(inputs)
-    given, files = [Sentence(text) for text in texts], list(inputs)
+    given = [Sentence(text) for text in texts]
     if dataset:
         from decoupled_ner.data.catalog import load_dataset
 
         data = load_dataset(dataset)
         given += data.split("test")
-        files += data.paths
-    if output is not None:
-        check_not_read(output, files)
+        if output is not None:
+            check_not_read(output, data.paths)
     lines = chain(given, (Sentence(line) for path in inputs for line in read_lines(path)))
     in_files = count_lines(inputs, check=limit is None)  # before the work
     count = None if in_files is None else len(given) + in_files
