@@ -22,6 +22,11 @@ class InputError(ValueError):
     """
 
 
+def one_line(error: object) -> str:
+    """What an error says, in one line."""
+    return " ".join(str(error).split())
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Region:
     """A character range ``[start, end)`` with ``0 <= start < end``."""

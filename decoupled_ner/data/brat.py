@@ -31,7 +31,7 @@ from typing import NamedTuple
 
 from decoupled_ner.data.files import Parsed, decode_text, located, read_bytes
 from decoupled_ner.labels import checked_type
-from decoupled_ner.types import Entity, InputError, Sentence, entity_at
+from decoupled_ner.types import Entity, InputError, Sentence, entity_at, one_line
 
 DISCONTINUOUS = "discontinuous"
 JOINED = "joined across a line break"
@@ -146,7 +146,7 @@ def _archive_files(path: Path) -> dict[str, bytes]:
                     content = archive.extractfile(member)
                     files[member.name] = content.read() if content else b""
     except (OSError, EOFError, tarfile.TarError, lzma.LZMAError, zlib.error) as error:
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
         raise InputError(f"{path}: not a readable tar archive ({reason})") from error
     folders = {name.rpartition("/")[0] for name in files}
     shared = f"{folders.pop()}/" if len(folders) == 1 else ""

@@ -11,7 +11,7 @@ from decoupled_ner.disk import beside
 from decoupled_ner.gazetteer.columns import Columns, pyarrow, texts_of
 from decoupled_ner.gazetteer.storage import Support, Table
 from decoupled_ner.labels import OUTSIDE
-from decoupled_ner.types import InputError
+from decoupled_ner.types import InputError, one_line
 
 PARQUET = "entries.parquet"
 #: In the file's metadata: the digest of the gazetteer whose mentions these are.
@@ -73,7 +73,7 @@ def read_parquet(path: Path, digest: str) -> Columns | None:
         texts.validate(full=True)  # UTF-8 too
         pa.default_memory_pool().release_unused()  # else it keeps thrice what the columns take
     except (OSError, ValueError, LookupError, AttributeError, pa.ArrowException) as error:
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
         raise InputError(f"{path}: damaged ({reason}); build the gazetteer again") from error
     return Columns(
         texts,

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from decoupled_ner.types import InputError
+from decoupled_ner.types import InputError, one_line
 
 
 class PlaceSuffixes:
@@ -46,7 +46,7 @@ class PlaceSuffixes:
         try:
             rules: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
         except (OSError, ValueError, yaml.YAMLError) as error:
-            what = " ".join(str(error).split())
+            what = one_line(error)
             raise InputError(f"{path}: cannot read place suffixes ({what})") from error
         expected = f"{path}: expected 'TYPE: [suffix, ...]' lines"
         if not isinstance(rules, dict) or not all(isinstance(v, list) for v in rules.values()):

@@ -17,7 +17,7 @@ from decoupled_ner.disk import sha256_of
 from decoupled_ner.gazetteer.entries import LEAST_WEIGHT
 from decoupled_ner.gazetteer.normalise import Rules, Script
 from decoupled_ner.gazetteer.readers import FORMATS
-from decoupled_ner.types import InputError
+from decoupled_ner.types import InputError, one_line
 
 #: A source of this type is a list of all kinds of places: each is typed by its name's ending.
 PLACE = "place"
@@ -86,7 +86,7 @@ def load_sources(path: str | Path) -> Plan:
     try:
         data: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError) as error:  # a ValueError: 2024-13-01, say
-        what = " ".join(str(error).split())
+        what = one_line(error)
         raise InputError(f"{path}: cannot read the sources ({what})") from error
     if not isinstance(data, dict) or not isinstance(data.get("sources"), list):
         raise InputError(f"{path}: expected 'sources:' with a list under it")
@@ -144,7 +144,7 @@ def _download(source: Source) -> Path:
     try:
         return Path(pooch.retrieve(source.url, known_hash=f"sha256:{source.sha256}", path=folder))
     except (OSError, ValueError) as error:
-        what = " ".join(str(error).split())
+        what = one_line(error)
         raise InputError(
             f"source {source.name!r}: cannot download {source.url} ({what}): "
             "fetch it yourself and give its 'path'"

@@ -204,7 +204,8 @@ def _check_vocabulary(directory: Path, tokens: int) -> None:
     except (OSError, ValueError):
         return  # a hub's encoder, or a vocabulary alone
     settings = settings if isinstance(settings, dict) else {}
-    rows = settings.get("encoder", settings).get("vocab_size")  # of a model of ours, its encoder's
+    own = settings.get("encoder")  # of a model of ours
+    rows = (own if isinstance(own, dict) else settings).get("vocab_size")
     if isinstance(rows, int) and not 0.75 * rows <= tokens <= rows:
         raise InputError(
             f"{directory}: its vocabulary has {tokens:,} tokens, its weights {rows:,}: put the"

@@ -128,8 +128,9 @@ class Chain:
         done = False
         if state == "unfinished":
             record["left"] = (_read_record(step.record) or {}).get("left")
-            done = _began(step) and _is_done(step)  # and was ended before it could be recorded
-            if _began(step) and written_since(last, record["left"]):
+            began = _began(step)
+            done = began and _is_done(step)  # and was ended before it could be recorded
+            if began and written_since(last, record["left"]):
                 arguments.append("--ckpt_path=last")
         else:
             if why == _OUTPUT and step.name not in RESUMABLE:
@@ -137,8 +138,7 @@ class Chain:
                 shutil.rmtree(step.folder, ignore_errors=True)
             step.record.parent.mkdir(parents=True, exist_ok=True)
             write_json(step.record, {**record, "result": None})
-        status = 0 if done else _call(arguments, step, output)
-        if status:
+        if not done and (status := _call(arguments, step, output)):
             raise InputError(f"step {step.name} ended with status {status}: see above")
         if not step.result.is_file():
             raise InputError(f"step {step.name} ended without {step.result}: look at its options")

@@ -27,7 +27,7 @@ from decoupled_ner.training.base import BaseTraining
 from decoupled_ner.training.datamodule import TrainingData
 from decoupled_ner.training.effort import Effort
 from decoupled_ner.training.runs import prepare_run
-from decoupled_ner.types import InputError
+from decoupled_ner.types import InputError, one_line
 
 
 class ResumePoint(ModelCheckpoint):
@@ -316,4 +316,4 @@ class TrainingCLI(LightningCLI):
         try:
             return super()._instantiate_trainer(config, callbacks)
         except (MisconfigurationException, ValueError, ImportError) as error:  # no such device, say
-            raise InputError(" ".join(str(error).split())) from error
+            raise InputError(one_line(error)) from error

@@ -36,7 +36,7 @@ from decoupled_ner.training.starts import Start, resolve_start, resumed_start
 from decoupled_ner.training.tagger import TaggerTraining
 from decoupled_ner.training.unified import UnifiedTraining
 from decoupled_ner.training.window_data import WindowData
-from decoupled_ner.types import InputError
+from decoupled_ner.types import InputError, one_line
 
 #: Saves what was trained, completes the record of the run and writes it as ``result.json``.
 Finish = Callable[[TrainingCLI, Path, dict[str, Any]], None]
@@ -213,7 +213,7 @@ def train(
         try:
             cli = cli_class(model_class, data_class, folder, given, run.resume)
         except MisconfigurationException as error:
-            raise InputError(" ".join(str(error).split())) from error
+            raise InputError(one_line(error)) from error
         except ValueError as error:
             if "`val_check_interval`" not in str(error):  # more batches than an epoch has
                 raise

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from decoupled_ner.data.distant.labeller import Fate, Ints, Labeller, Matches
 from decoupled_ner.disk import beside, told_of_writing
-from decoupled_ner.types import InputError
+from decoupled_ner.types import InputError, one_line
 
 _ENTITY = pa.struct(
     [
@@ -172,9 +172,8 @@ def read_shard(path: Path, columns: Sequence[str] | None = None) -> Any:
         chosen = None if columns is None else list(columns)
         return pq.read_table(path, columns=chosen, use_threads=False).combine_chunks()
     except (OSError, ValueError, pa.ArrowException) as error:
-        reason = " ".join(str(error).split())
         raise InputError(
-            f"{path}: damaged or missing shard ({reason}): delete it and label again"
+            f"{path}: damaged or missing shard ({one_line(error)}): delete it and label again"
         ) from error
 
 
@@ -207,7 +206,7 @@ def read_counts(path: Path) -> Counts:
             counts[name] = Counter(counts[name])
         return Counts(**counts)
     except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
         raise InputError(f"{path}: damaged shard ({reason}): delete it and run again") from error
 
 
