@@ -171,9 +171,9 @@ class MaskedLMTraining(BaseTraining):
 
     def configure_callbacks(self) -> Sequence[Callback]:
         if self.throughput is None:  # Lightning asks again before it validates
-            length, batch = self.data.block_length, self.data.batch_size
-            flops = flops_per_token(self.masked_lm, length, self.data.mask_share)
-            self.throughput = Throughput(flops, batch * length)
+            data = self.data
+            flops = flops_per_token(self.masked_lm, data.block_length, data.mask_share)
+            self.throughput = Throughput(flops, data.tokens_per_batch)
         return [self.budget, self.throughput]
 
     def on_fit_start(self) -> None:
@@ -183,10 +183,10 @@ class MaskedLMTraining(BaseTraining):
             print("the encoder has no vocabulary head: a new one is trained", flush=True)
 
     def forward(self, batch: MaskedBlocks) -> Tensor:
-        """The logits at the masked positions, (N, V) in float32. Blocks have no padding, so that
-        attention needs no mask and takes its fastest form."""
+        """The logits at the masked positions, (N, V) in float32. Where nothing is padded attention
+        needs no mask and takes its fastest form."""
         read = _compiled() if self.compiles else states_at
-        states = read(self.masked_lm.base_model, batch.ids, None, batch.positions)
+        states = read(self.masked_lm.base_model, batch.ids, batch.mask, batch.positions)
         return self._head(states.flatten(0, 1)[batch.masked]).float()
 
     def training_step(self, batch: MaskedBlocks, batch_idx: int) -> Tensor:
@@ -227,15 +227,15 @@ class MaskedLMTraining(BaseTraining):
 
     def facts(self) -> dict[str, Any]:
         data, trainer = self.data, self.trainer
-        items = data.batch_size * trainer.accumulate_grad_batches
-        tokens = self.budget.step * items * data.block_length
+        batches = self.budget.step * trainer.accumulate_grad_batches
+        tokens = round(batches * data.tokens_per_batch)
         seconds = self.budget.seconds
         return {
             "corpus": data.corpus.manifest,
             "finished": self.budget.finished,
             "steps": self.budget.step,
             "tokens_seen": tokens,
-            "epochs": self.budget.step * items / data.items_per_epoch(),
+            "epochs": batches * data.batch_size / data.items_per_epoch(),
             "train_seconds": seconds,
             "tokens_per_second": tokens / seconds,
             "mfu": self.throughput.latest.get("mfu") if self.throughput else None,

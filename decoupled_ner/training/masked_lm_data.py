@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import count
@@ -16,6 +17,7 @@ from decoupled_ner.data.corpus import (
     CorpusSettings,
     MaskedBlocks,
     PackedBlocks,
+    SingleLines,
     TokenStream,
     prepare_corpus,
     prepare_vocabulary,
@@ -30,12 +32,15 @@ from decoupled_ner.training.batches import Batches
 from decoupled_ner.training.datamodule import TrainingData, evaluation_loader
 from decoupled_ner.types import InputError
 
+Source = PackedBlocks | SingleLines
+
 #: In place of an encoder's name where there is none to go on from.
 SCRATCH = "scratch"
 
 
 class MaskedLMData(TrainingData):
-    """Text files as blocks of tokens, packed without padding and masked anew in every pass.
+    """Text files as blocks of tokens, packed without padding, and as single lines, masked anew in
+    every pass.
 
     Vocabulary and token ids are made once (``runs/vocabularies``, ``runs/corpora``) and found again
     by what they were made of.
@@ -48,10 +53,15 @@ class MaskedLMData(TrainingData):
         segmenter, segmenter_model, held_out: as in
             :class:`decoupled_ner.data.corpus.CorpusSettings`.
         processes: that prepare the text; None for one a core.
-        block_length: tokens of a block.
+        block_length: tokens of a block, and of a line at most.
+        lines: share of the steps that read single lines, as many as have a batch's tokens.
         mask_share, whole_words: as in :class:`decoupled_ner.data.corpus.BlockMasker`.
-        validation_blocks: of the held-out text, at most.
+        validation_blocks: of the held-out text, at most, lines among them as in training.
         batch_size, num_workers, seed: as in :class:`TrainingData`; items are blocks.
+
+    Attributes:
+        tokens_per_batch: of a global batch on average, special tokens included.
+        blocks_per_pass: blocks of one pass through the text.
 
     Raises:
         InputError: a text can't be read or is too short, or a setting is out of its range.
@@ -71,6 +81,7 @@ class MaskedLMData(TrainingData):
         held_out: float = 0.002,
         processes: int | None = None,
         block_length: int = 128,
+        lines: float = 0.0,
         mask_share: float = 0.15,
         whole_words: float = 1.0,
         validation_blocks: int = 1000,
@@ -85,6 +96,8 @@ class MaskedLMData(TrainingData):
         check_shares(mask_share, whole_words)
         if block_length < SHORTEST_BLOCK:
             raise InputError(f"block_length={block_length} must be at least {SHORTEST_BLOCK}")
+        if not 0 <= lines <= 1:
+            raise InputError(f"lines={lines} must be in [0, 1]")
         check_not_negative(validation_blocks=validation_blocks)
         if processes is not None and processes < 1:
             raise InputError(f"processes={processes} must be at least 1")
@@ -93,11 +106,13 @@ class MaskedLMData(TrainingData):
             self.vocabulary = encoder or _vocabulary(vocabulary, text, vocabulary_size, show)
             settings = replace(settings, tokenizer=self.vocabulary)
             self.corpus = prepare_corpus(text, settings, processes, show)
-        self.block_length, self.mask_share, self.whole_words = block_length, mask_share, whole_words
+        self.block_length, self.lines = block_length, lines
+        self.mask_share, self.whole_words = mask_share, whole_words
         self.tokenizer = load_tokenizer(self.vocabulary)
         held = len(self.corpus.held_out) // max(1, block_length - 2)
         self.validation_blocks = min(validation_blocks, held)
-        self.training_batches(0, 1)  # shows what can't be used before a model is made
+        whole = self.training_batches(0, 1)  # shows what can't be used before a model is made
+        self.tokens_per_batch, self.blocks_per_pass = whole.mean_tokens, whole.items_per_epoch()
 
     @property
     def validates(self) -> bool:
@@ -113,14 +128,10 @@ class MaskedLMData(TrainingData):
         }
 
     def items_per_epoch(self) -> int:
-        """Blocks of one pass through the text."""
-        return self.training_batches(0, 1).blocks.per_pass
+        return self.blocks_per_pass
 
     def training_batches(self, rank: int, world_size: int) -> BlockBatches:
-        blocks = self._pack(self.corpus.train, self.seed)
-        return BlockBatches(
-            blocks, self._masker(self.seed), None, self.batch_size, self.seed, rank, world_size
-        )
+        return self._batches(self.corpus.train, None, self.batch_size, self.seed, rank, world_size)
 
     def train_dataloader(self) -> EndlessLoader:
         trainer = self.trainer
@@ -140,18 +151,30 @@ class MaskedLMData(TrainingData):
         if self.validation_blocks < trainer.world_size:
             raise InputError(f"only {self.validation_blocks} blocks are held out: raise held_out")
         size = max(self.batch_size, 2 * trainer.world_size)  # cut evenly, each has some for all
-        batches = BlockBatches(
-            self._pack(self.corpus.held_out, 0), self._masker(0), self.validation_blocks,
-            size, 0, trainer.global_rank, trainer.world_size,
-        )  # fmt: skip
-        return evaluation_loader(batches)
+        rank, ranks = trainer.global_rank, trainer.world_size
+        held_out, blocks = self.corpus.held_out, self.validation_blocks
+        return evaluation_loader(self._batches(held_out, blocks, size, 0, rank, ranks))
 
-    def _pack(self, stream: TokenStream, seed: int) -> PackedBlocks:
-        cls, sep = int(self.tokenizer.cls_token_id), int(self.tokenizer.sep_token_id)
-        return PackedBlocks(stream, self.block_length, cls, sep, seed)
-
-    def _masker(self, seed: int) -> BlockMasker:
-        return BlockMasker(self.tokenizer, self.mask_share, self.whole_words, seed)
+    def _batches(
+        self,
+        stream: TokenStream,
+        count: int | None,
+        batch_size: int,
+        seed: int,
+        rank: int,
+        ranks: int,
+    ) -> BlockBatches:
+        tokenizer, length = self.tokenizer, self.block_length
+        special = (tokenizer.cls_token_id, tokenizer.sep_token_id, tokenizer.pad_token_id)
+        cls, sep, pad = map(int, special)
+        masker = BlockMasker(tokenizer, self.mask_share, self.whole_words, seed)
+        blocks = PackedBlocks(stream, length, cls, sep, seed)
+        lines = None
+        if self.lines:
+            lines = SingleLines(stream, length, cls, sep, pad, seed, batch_size * length)
+        return BlockBatches(
+            blocks, masker, count, batch_size, seed, rank, ranks, lines=lines, share=self.lines
+        )
 
 
 def _vocabulary(given: str | None, text: list[str], size: int, progress: Progress) -> str:
@@ -162,13 +185,16 @@ def _vocabulary(given: str | None, text: list[str], size: int, progress: Progres
 
 
 class BlockBatches(Batches):
-    """Blocks as :class:`MaskedBlocks`: the first ``count`` of a stream, or without end.
+    """Blocks as :class:`MaskedBlocks`: the first ``count`` of a stream, or without end, and batches
+    of single lines spread evenly among theirs.
 
     Args:
         blocks: of the stream.
         masker: makes them masked blocks.
         count: how many there are; None for pass after pass.
         batch_size, seed, rank, world_size: as in :class:`Batches`.
+        lines: of the stream.
+        share: of the batches that are lines.
     """
 
     def __init__(
@@ -180,27 +206,47 @@ class BlockBatches(Batches):
         seed: int,
         rank: int = 0,
         world_size: int = 1,
+        *,
+        lines: SingleLines | None = None,
+        share: float = 0.0,
     ) -> None:
         super().__init__(batch_size, seed, rank, world_size)
         self.blocks, self.masker, self.count = blocks, masker, count
+        self.lines, self.share = lines, share
         self.check_shared([range(batch_size)])
+        if lines is not None:
+            self.check_shared([range(lines.smallest)])
+
+    @property
+    def mean_tokens(self) -> float:
+        """Of a batch, special tokens included."""
+        of_blocks = self.batch_size * (self.blocks.content + 2)
+        if self.lines is None:
+            return of_blocks
+        return (1 - self.share) * of_blocks + self.share * self.lines.mean_tokens
 
     def items_per_epoch(self) -> int:
         return self.blocks.per_pass if self.count is None else self.count
 
-    def global_batch(self, epoch: int, number: int) -> range:
-        """Numbers of blocks; where they end, the batches' sizes differ by at most one."""
-        if self.count is None:
-            return range(number * self.batch_size, (number + 1) * self.batch_size)
-        batches = len(self)
-        return range(self.count * number // batches, self.count * (number + 1) // batches)
+    def global_batch(self, epoch: int, number: int) -> Sequence[tuple[Source, int]]:
+        """Blocks, or lines, by number; where the blocks end, the batches' sizes differ by at most
+        one."""
+        lines_before = math.floor(number * self.share)
+        if self.lines is not None and math.floor((number + 1) * self.share) > lines_before:
+            return [(self.lines, line) for line in self.lines.numbers(lines_before)]
+        start = (number - lines_before) * self.batch_size
+        stop = start + self.batch_size
+        if self.count is not None:
+            batches = len(self)
+            start, stop = self.count * number // batches, self.count * (number + 1) // batches
+        return [(self.blocks, block) for block in range(start, stop)]
 
-    def length_of(self, item: int) -> int:
+    def length_of(self, item: tuple[Source, int]) -> int:
         return self.blocks.content + 2
 
-    def collate(self, items: Sequence[int]) -> MaskedBlocks:
-        numbers = np.array(items, np.int64)
-        return self.masker(*self.blocks.read(numbers), numbers)
+    def collate(self, items: Sequence[tuple[Source, int]]) -> MaskedBlocks:
+        source, numbers = items[0][0], np.array([number for _, number in items], np.int64)
+        return self.masker(*source.read(numbers), numbers)
 
 
 class _Numbers(Sampler[tuple[int, int]]):

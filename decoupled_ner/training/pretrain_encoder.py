@@ -184,7 +184,8 @@ def card(module: MaskedLMTraining, record: dict[str, Any]) -> str:
         "text": ", ".join(f"{name} (SHA-256 {sha[:12]}…)" for name, sha in _texts(record)),
         "tokens": f"{record['tokens_seen']:,} seen in {record['steps']:,} steps,"
         f" {record['epochs']:.2f} passes over {len(data.corpus.train):,}",
-        "input": f"blocks of {data.block_length}, texts joined with `[SEP]`",
+        "input": f"blocks of {data.block_length}, texts joined with `[SEP]`"
+        + (f"; single lines in {data.lines:.0%} of the steps" if data.lines else ""),
         "masking": f"{data.mask_share:.0%} of the tokens, whole words"
         f" ({data.corpus.manifest['segmenter']}) in {data.whole_words:.0%} of the blocks; 80/10/10",
         "optimiser": f"AdamW, lr {module.lr:g}, weight decay {module.weight_decay:g}, warm-up"

@@ -61,10 +61,10 @@ class Throughput(Callback):
 
     Args:
         flops: operations a token.
-        batch_tokens: of a batch over all processes.
+        batch_tokens: of a batch over all processes, on average.
     """
 
-    def __init__(self, flops: float, batch_tokens: int) -> None:
+    def __init__(self, flops: float, batch_tokens: float) -> None:
         self.flops, self.batch_tokens = flops, batch_tokens
         self.peak = peak_flops()
         self.latest: dict[str, float] = {}

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
 from decoupled_ner.candidates.words import segmenter_named
@@ -15,6 +16,7 @@ from decoupled_ner.data.corpus import (
     BlockMasker,
     CorpusSettings,
     PackedBlocks,
+    SingleLines,
     TokenCorpus,
     TokenStream,
     prepare_corpus,
@@ -448,6 +450,94 @@ def test_ranks_share_a_batch(
         for rank, part in enumerate(shared):
             assert np.array_equal(part, together[rank::ranks])
     if count:
-        seen = [n for number in range(len(whole)) for n in whole.global_batch(0, number)]
+        seen = [n for number in range(len(whole)) for _, n in whole.global_batch(0, number)]
         assert seen == [n for part in even_parts(range(count), len(whole)) for n in part]
         assert seen == list(range(count))
+
+
+# --- single lines ---
+
+
+def lines_of(corpus: TokenCorpus, length: int = 32, seed: int = 1) -> SingleLines:
+    tokenizer = load_tokenizer("zh-small")
+    cls, sep, pad = tokenizer.cls_token_id, tokenizer.sep_token_id, tokenizer.pad_token_id
+    return SingleLines(corpus.train, length, cls, sep, pad, seed, tokens=8 * length)
+
+
+def test_a_pass_of_lines_holds_every_line_once_in_batches_of_like_length(corpus: TokenCorpus):
+    lines, length = lines_of(corpus), 32
+    ids, begins = read_all(corpus.train)
+    expected, start = [], 0
+    for end in (place for place, token in enumerate(ids) if token == lines.sep):
+        for cut in range(start, end, length - 2):
+            part = slice(cut, min(end, cut + length - 2))
+            expected.append(([lines.cls, *ids[part], lines.sep], [True, True, *begins[part][1:]]))
+        start = end + 1
+    for number in range(2):
+        found, padded, total = [], 0, 0
+        for batch in range(number * lines.batches, (number + 1) * lines.batches):
+            numbers = np.array(lines.numbers(batch))
+            rows, words = lines.read(numbers)
+            assert len(rows) >= lines.smallest and rows.size <= 1.5 * 8 * length
+            for row, word in zip(rows.tolist(), words.tolist(), strict=True):
+                size = row.index(lines.sep) + 1
+                assert set(row[size:]) <= {lines.pad} and all(word[size - 1 :])
+                found.append((row[:size], word[: size - 1]))
+            padded, total = padded + (rows == lines.pad).sum(), total + rows.size
+        assert sorted(found) == sorted(expected)
+        assert padded / total < 0.05
+        assert lines.mean_tokens == pytest.approx((total - padded) / lines.batches)
+
+
+def test_lines_come_in_another_order_in_every_pass_and_the_same_for_the_same_number(
+    corpus: TokenCorpus,
+):
+    lines, again = lines_of(corpus), lines_of(corpus)
+    first = [lines.read(np.array(lines.numbers(batch)))[0] for batch in range(lines.batches)]
+    second = [
+        lines.read(np.array(lines.numbers(lines.batches + batch)))[0]
+        for batch in range(lines.batches)
+    ]
+    assert any(not np.array_equal(a, b) for a, b in zip(first, second, strict=True))
+    some = np.array(again.numbers(lines.batches - 1))  # asked for alone, after nothing else
+    assert np.array_equal(again.read(some)[0], first[-1])
+    part = some[1::2]  # as a rank reads it
+    shared = again.read(part)[0]
+    assert np.array_equal(shared, first[-1][1::2, : shared.shape[1]])
+
+
+def test_ranks_share_batches_of_lines_among_those_of_blocks(
+    corpus: TokenCorpus, masker: BlockMasker
+):
+    blocks, lines = blocks_of(corpus), lines_of(corpus)
+    whole, *parts = (
+        BlockBatches(blocks, masker, None, 8, 1, rank, ranks, lines=lines, share=0.4)
+        for rank, ranks in ((0, 1), (0, 2), (1, 2))
+    )
+    kinds = [whole.global_batch(0, number)[0][0] is lines for number in range(50)]
+    assert sum(kinds) == 20 and sum(kinds[:5]) == 2
+    for source, of_kind in ((blocks, False), (lines, True)):
+        numbers = [n for n, kind in enumerate(kinds) if kind == of_kind]
+        items = [item for n in numbers for item in whole.global_batch(0, n)]
+        assert {kind for kind, _ in items} == {source}
+        if source is blocks:  # none is left out
+            assert [n for _, n in items] == list(range(len(items)))
+    for number in range(5):
+        items = [part.global_batch(0, number)[rank::2] for rank, part in enumerate(parts)]
+        assert sorted([*items[0], *items[1]], key=lambda i: i[1]) == sorted(
+            whole.global_batch(0, number), key=lambda i: i[1]
+        )
+        assert sum(len(part[0, number].ids) for part in parts) == len(whole[0, number].ids)
+
+
+def test_padding_is_not_attended(corpus: TokenCorpus, masker: BlockMasker):
+    lines = lines_of(corpus)
+    found = [
+        masker(*lines.read(numbers), numbers)
+        for numbers in (np.array(lines.numbers(batch)) for batch in range(lines.batches))
+    ]
+    padded = [batch for batch in found if batch.mask is not None]
+    assert padded
+    for batch in padded:
+        assert torch.equal(batch.mask, batch.ids != lines.pad)
+    assert all((batch.ids != lines.pad).all() for batch in found if batch.mask is None)

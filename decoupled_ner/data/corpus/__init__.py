@@ -1,7 +1,7 @@
-"""Raw text as token ids in memory-mapped files, read as blocks without padding and masked anew
-each time: what masked language modelling trains on."""
+"""Raw text as token ids in memory-mapped files, read as packed blocks or single lines and masked
+anew each time: what masked language modelling trains on."""
 
-from decoupled_ner.data.corpus.blocks import PackedBlocks
+from decoupled_ner.data.corpus.blocks import PackedBlocks, SingleLines
 from decoupled_ner.data.corpus.build import CorpusSettings, prepare_corpus
 from decoupled_ner.data.corpus.masks import BlockMasker, MaskedBlocks
 from decoupled_ner.data.corpus.store import TokenCorpus, TokenStream
@@ -12,6 +12,7 @@ __all__ = [
     "CorpusSettings",
     "MaskedBlocks",
     "PackedBlocks",
+    "SingleLines",
     "TokenCorpus",
     "TokenStream",
     "prepare_corpus",

@@ -1,4 +1,4 @@
-"""Blocks of one length out of a stream of tokens: no padding, no token lost, in random order."""
+"""Blocks out of a stream of tokens, packed or single lines: no token lost, in random order."""
 
 from __future__ import annotations
 
@@ -67,6 +67,92 @@ class PackedBlocks:
             self._passes[number] = (first + rng.permutation(self.per_pass) * self.content) % len(
                 self.stream
             )
+        return self._passes[number]
+
+
+class SingleLines:
+    """``[CLS]``, a line of the stream, ``[SEP]``, as sentences are read later: endless batches,
+    pass after pass.
+
+    A pass puts the lines in random order, then by length, and cuts batches of about as many tokens,
+    so that next to nothing is padded; then it shuffles these. A line that is too long is several,
+    each of a block's length but the last. What a batch holds depends on the seed and its number
+    alone.
+
+    Args:
+        stream: the tokens.
+        length: tokens of a line at most, the two special tokens included.
+        cls, sep, pad: ids.
+        seed: of the order.
+        tokens: of a batch, about, special tokens and padding included.
+
+    Attributes:
+        batches: of one pass.
+        smallest: lines of a batch, at least.
+        mean_tokens: of a batch, special tokens included.
+
+    Raises:
+        InputError: there is no line.
+    """
+
+    def __init__(
+        self, stream: TokenStream, length: int, cls: int, sep: int, pad: int, seed: int, tokens: int
+    ) -> None:
+        self.stream, self.cls, self.sep, self.pad, self.seed = stream, cls, sep, pad, seed
+        content = length - 2
+        ends = stream.places_of(sep)
+        starts = np.concatenate([np.zeros(1, np.int64), ends + 1])[: len(ends)]
+        sizes = ends - starts
+        if not sizes.any():
+            raise InputError(f"{stream.path.name} has no line: give more text")
+        pieces = -(-sizes // content)
+        line = np.repeat(np.arange(len(sizes)), pieces)
+        before = content * (np.arange(len(line)) - np.repeat(np.cumsum(pieces) - pieces, pieces))
+        sizes = np.minimum(content, sizes[line] - before)
+        longest_first = np.argsort(-sizes, kind="stable")
+        self._starts, self._sizes = (starts[line] + before)[longest_first], sizes[longest_first]
+        self._cuts = [0]
+        while (at := self._cuts[-1]) < len(sizes):
+            self._cuts.append(min(len(sizes), at + max(1, tokens // int(self._sizes[at] + 2))))
+        if (
+            len(self._cuts) > 2
+            and 2 * (self._cuts[-1] - self._cuts[-2]) < self._cuts[-2] - self._cuts[-3]
+        ):
+            del self._cuts[-2]  # no tiny last one
+        rows = np.diff(self._cuts)
+        self.batches, self.smallest = len(rows), int(rows.min())
+        self.mean_tokens = float((sizes + 2).sum()) / len(rows)
+        self._passes: dict[int, tuple[Ids, Ids]] = {}
+
+    def numbers(self, batch: int) -> range:
+        """The lines of a batch, by number, counted through all passes."""
+        number, place = divmod(batch, self.batches)
+        cut, before = self._order(number)[1][place], number * len(self._sizes)
+        return range(before + self._cuts[cut], before + self._cuts[cut + 1])
+
+    def read(self, numbers: Ids) -> tuple[Ids, Flags]:
+        """Lines of one batch by number, (B,) → ids and where words begin, (B, L) each, filled up
+        to the longest. Special tokens begin a word."""
+        number, first = divmod(int(numbers[0]), len(self._sizes))
+        lines = self._order(number)[0][numbers - numbers[0] + first]
+        sizes = self._sizes[lines][:, None]
+        content, begins = self.stream.read(self._starts[lines], int(sizes.max()))
+        place = np.arange(content.shape[1])
+        ids = np.pad(np.where(place < sizes, content, self.pad), ((0, 0), (1, 1)))
+        ids[:, 0], ids[:, -1] = self.cls, self.pad
+        np.put_along_axis(ids, sizes + 1, self.sep, axis=1)
+        begins = np.pad(begins | (place >= sizes), ((0, 0), (1, 1)), constant_values=True)
+        begins[:, 1] = True
+        return ids, begins
+
+    def _order(self, number: int) -> tuple[Ids, Ids]:
+        """A pass: the lines as the batches hold them, and the batches shuffled."""
+        if number not in self._passes:
+            rng = np.random.default_rng((self.seed, number))
+            lines = rng.permutation(len(self._sizes))
+            lines = lines[np.argsort(-self._sizes[lines], kind="stable")]
+            self._passes = {n: p for n, p in self._passes.items() if n == number - 1}
+            self._passes[number] = lines, rng.permutation(self.batches)
         return self._passes[number]
 
 

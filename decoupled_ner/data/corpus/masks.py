@@ -26,12 +26,13 @@ _MULTIPLE, _OF_BLOCK = 64, 8
 class MaskedBlocks(NamedTuple):
     """Token ids with masks (B, L); the positions in each block that are looked at, (B, K); which of
     these, flattened, are masked, (N,), and what stood there (N,), `IGNORED` for what only fills
-    up."""
+    up; which tokens are no padding, (B, L), None where there is none."""
 
     ids: Tensor
     positions: Tensor
     masked: Tensor
     targets: Tensor
+    mask: Tensor | None
 
 
 def check_shares(share: float, whole_words: float) -> None:
@@ -67,7 +68,7 @@ class BlockMasker:
     ) -> None:
         check_shares(share, whole_words)
         self.share, self.whole_words, self.seed = share, whole_words, seed
-        self.mask = int(tokenizer.mask_token_id)
+        self.mask, self.pad = int(tokenizer.mask_token_id), int(tokenizer.pad_token_id)
         self._maskable = np.ones(len(tokenizer), np.bool_)
         self._maskable[tokenizer.all_special_ids] = False
         self._ordinary = np.flatnonzero(self._maskable)
@@ -83,11 +84,13 @@ class BlockMasker:
         masked = np.flatnonzero(np.take_along_axis(chosen, positions, axis=1))
         targets = ids[chosen]
         missing = -len(masked) % _MULTIPLE
+        attended = ids != self.pad
         return MaskedBlocks(
             torch.from_numpy(np.where(chosen, replaced, ids)),
             torch.from_numpy(positions),
             torch.from_numpy(np.pad(masked, (0, missing))),
             torch.from_numpy(np.pad(targets, (0, missing), constant_values=IGNORED)),
+            None if attended.all() else torch.from_numpy(attended),
         )
 
     def choose(self, ids: Ids, begins: Flags, numbers: Ids) -> Flags:

@@ -21,6 +21,9 @@ from decoupled_ner.types import InputError
 Ids = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
+# Tokens that are searched at once.
+_AT_ONCE = 1 << 20
+
 TRAIN, HELD_OUT, MANIFEST = "train.tokens", "held-out.tokens", "corpus.json"
 
 
@@ -74,6 +77,14 @@ class TokenStream:
         Behind the last token the first one comes again."""
         places = (starts[:, None] + np.arange(length)) % len(self)
         return self.packing.unpack(self._numbers[places])
+
+    def places_of(self, token: int) -> Ids:
+        """Where a token stands."""
+        found = [
+            np.flatnonzero(self.packing.unpack(self._numbers[at : at + _AT_ONCE])[0] == token) + at
+            for at in range(0, len(self), _AT_ONCE)
+        ]
+        return np.concatenate([np.zeros(0, np.int64), *found])
 
     def counts(self, vocabulary_size: int, most: int = 4_000_000) -> Ids:
         """How often each token occurs, (V,), in so many that are spread over the stream."""
