@@ -125,10 +125,13 @@ def _rotation(angles: Tensor) -> Tensor:
 
 
 def stack_layers(model: PreTrainedModel, layers: int) -> None:
-    """Make a model deeper by repeating its layers in order, 1 2 1 2, until there are so many.
+    """Make a model deeper by repeating the upper half of its layers in order, 1 2 2 2 out of 1 2,
+    until there are so many.
 
     A shallow model learns the beginning in a fraction of the time, and a stack of its layers goes
-    on from there (Gong et al. 2019, Efficient training of BERT by progressively stacking).
+    on from there (Gong et al. 2019, Efficient training of BERT by progressively stacking). The
+    lower ones look at positions, which further up are not what they were: repeated, their attention
+    soon rests on one token.
 
     Raises:
         InputError: the model has more layers, or they are not in one list.
@@ -140,5 +143,6 @@ def stack_layers(model: PreTrainedModel, layers: int) -> None:
     lists = [m for m in lists if len(m) == have]
     if len(lists) != 1:
         raise InputError(f"{type(model).__name__} has no one list of layers to repeat")
-    lists[0].extend(copy.deepcopy(lists[0][number % have]) for number in range(have, layers))
+    repeated = [have // 2 + extra % (have - have // 2) for extra in range(layers - have)]
+    lists[0].extend(copy.deepcopy(lists[0][number]) for number in repeated)
     model.config.num_hidden_layers = layers

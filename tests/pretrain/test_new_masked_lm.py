@@ -101,15 +101,18 @@ def test_heads_that_cannot_share_the_width_are_refused(hidden_size: int, heads: 
         new(hidden_size=hidden_size, heads=heads)
 
 
-def test_a_stack_repeats_the_layers_in_order_and_loads_again(tmp_path: Path):
-    model = new().eval()
+@pytest.mark.parametrize(("have", "order"), [(2, "01111"), (3, "0121212"), (1, "000")])
+def test_a_stack_repeats_the_upper_layers_in_order_and_loads_again(
+    tmp_path: Path, have: int, order: str
+):
+    model = new(layers=have).eval()
     shallow = [layer.state_dict() for layer in model.bert.encoder.layer]
-    stack_layers(model, 5)
+    stack_layers(model, len(order))
     deep = [layer.state_dict() for layer in model.bert.encoder.layer]
-    for number, state in enumerate(deep):
+    for number, state in zip(map(int, order), deep, strict=True):
         for name, weight in state.items():
-            torch.testing.assert_close(weight, shallow[number % 2][name])
-    assert len({layer["output.dense.weight"].data_ptr() for layer in deep}) == 5  # own weights
+            torch.testing.assert_close(weight, shallow[number][name])
+    assert len({layer["output.dense.weight"].data_ptr() for layer in deep}) == len(deep)  # own weights
     model.save_pretrained(tmp_path)
     loaded = AutoModelForMaskedLM.from_pretrained(tmp_path).eval()
     ids = torch.randint(1000, 13000, (2, 9))
