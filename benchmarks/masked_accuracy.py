@@ -1,23 +1,28 @@
 """Held-out masked accuracy of encoders: ``masked_accuracy.py CORPUS ENCODER…``.
 
 CORPUS is a folder of ``runs/corpora``, which ``decoupled-ner pretrain encoder`` prepares. Its
-held-out text is read as full blocks, as our pre-training reads it, and line by line. The encoders
-have one vocabulary and get the same masks.
+held-out text is read as full blocks and line by line, as pre-training reads it. The encoders have
+one vocabulary and get the same masks.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from results import write_result
 
-from decoupled_ner.data.corpus import BlockMasker, MaskedBlocks, PackedBlocks, TokenCorpus
-from decoupled_ner.data.corpus.store import Ids, TokenStream
+from decoupled_ner.data.corpus import (
+    BlockMasker,
+    MaskedBlocks,
+    PackedBlocks,
+    SingleLines,
+    TokenCorpus,
+)
 from decoupled_ner.models.encoder import load_tokenizer
 from decoupled_ner.training.cli import default_precision
 from decoupled_ner.training.masked_lm import MaskedLMTraining
@@ -33,7 +38,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("corpus", type=Path)
     parser.add_argument("encoders", metavar="ENCODER", nargs="+")
-    parser.add_argument("--items", type=int, default=2000, help="blocks, and lines, at most")
+    parser.add_argument("--items", type=int, default=2000, help="blocks, and as much in lines")
     parser.add_argument("--length", type=int, default=128, help="tokens of a block")
     parser.add_argument("--share", type=float, default=0.15, help="of the tokens, masked")
     parser.add_argument("--whole-words", type=float, default=0.6, help="share of the items")
@@ -47,7 +52,8 @@ def main() -> None:
                 f"{options.corpus} was not made with {options.encoders[0]}'s vocabulary"
             )
         stream = corpus.held_out
-        cls, sep = int(tokenizer.cls_token_id), int(tokenizer.sep_token_id)
+        special = (tokenizer.cls_token_id, tokenizer.sep_token_id, tokenizer.pad_token_id)
+        cls, sep, pad = map(int, special)
         masker = BlockMasker(tokenizer, options.share, options.whole_words, seed=0)
         packed = PackedBlocks(stream, options.length, cls, sep, seed=0)
         numbers = np.arange(min(options.items, packed.per_pass))
@@ -55,7 +61,12 @@ def main() -> None:
             masker(*packed.read(some), some)
             for some in np.split(numbers, range(BATCH, len(numbers), BATCH))
         ]
-        lines = list(masked_lines(stream, options.items, options.length, masker, cls, sep))
+        single = SingleLines(stream, options.length, cls, sep, pad, 0, BATCH * options.length)
+        some_lines = range(min(single.batches, -(-options.items // BATCH)))
+        lines = [
+            masker(*single.read(numbers), numbers)
+            for numbers in (np.array(single.numbers(batch)) for batch in some_lines)
+        ]
         for encoder in options.encoders:
             if load_tokenizer(encoder).get_vocab() != tokenizer.get_vocab():
                 raise InputError(f"{encoder} has another vocabulary than {options.encoders[0]}")
@@ -68,28 +79,6 @@ def main() -> None:
     settings = {**vars(options), "corpus": corpus.manifest, "encoders": [row[0] for row in rows]}
     result = {"experiment": "masked-accuracy", "columns": COLUMNS, "rows": rows, "note": NOTE}
     print(write_result("table", {**result, "settings": settings}))
-
-
-def masked_lines(
-    stream: TokenStream, count: int, length: int, masker: BlockMasker, cls: int, sep: int
-) -> Iterator[MaskedBlocks]:
-    """So many lines of the stream, spread over it, that fit a length; lines of one length go
-    together, so that none is padded."""
-    ids, begins = (row[0] for row in stream.read(np.zeros(1, np.int64), len(stream)))
-    ends = np.flatnonzero(ids == sep)
-    starts = np.concatenate([[0], ends[:-1] + 1])
-    lengths = ends - starts
-    fit = np.flatnonzero((lengths > 0) & (lengths <= length - 2))
-    fit = fit[np.linspace(0, len(fit) - 1, min(count, len(fit))).astype(np.int64)]
-    for size in np.unique(lengths[fit]):
-        of_size = fit[lengths[fit] == size]
-        for some in np.split(of_size, range(BATCH, len(of_size), BATCH)):
-            places = starts[some][:, None] + np.arange(size)
-            edges = ((0, 0), (1, 1))
-            framed: Ids = np.pad(ids[places], edges, constant_values=sep)
-            framed[:, 0] = cls
-            words = np.pad(begins[places], edges, constant_values=True)
-            yield masker(framed, words, some)
 
 
 @torch.no_grad()
