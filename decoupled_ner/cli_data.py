@@ -9,10 +9,11 @@ import typer
 
 from decoupled_ner.cli_gazetteer import AsJson, show
 from decoupled_ner.cli_output import (
-    Output,
+    WordsOption,
     check_not_read,
     extension,
     format_told,
+    joiner_to_write,
     lines_to_write,
     text_lines,
 )
@@ -45,13 +46,7 @@ def data_export(
         ),
     ],
     split: Annotated[str, typer.Option(help="train, dev or test; train+dev for both.")] = "train",
-    words: Annotated[
-        bool,
-        typer.Option(
-            "--words",
-            help="CoNLL: a word between spaces a line, not a character; ?format=words reads that.",
-        ),
-    ] = False,
+    words: WordsOption = False,
 ) -> None:
     """Write a split of a data set in another format, or its texts to pre-train an encoder on.
 
@@ -68,16 +63,15 @@ def data_export(
             f"{output}: the extension doesn't tell the format; take .jsonl, .conll, .txt or .html,"
             " or none for a folder of BRAT documents"
         )
-    if words and (form is not Output.conll or extension(output) == "txt"):
-        raise InputError(f"{output}: --words is for CoNLL; leave it out, or name the file .conll")
+    is_text = extension(output) == "txt"
+    joiner = joiner_to_write(words, None if is_text else form)
     dataset = load_dataset(name)
     check_not_read(output, dataset.paths)
     sentences = dataset.split(split)
     if form is None:
         write_brat(sentences, output)
-    elif extension(output) == "txt":
+    elif is_text:
         write_lines(text_lines(sentences), output)
     else:
-        lines = lines_to_write(sentences, form, output, joiner=" " if words else "")
-        write_lines(lines, output)
+        write_lines(lines_to_write(sentences, form, output, joiner), output)
     print(f"{output}: {name}, {split}, {len(sentences)} sentences")

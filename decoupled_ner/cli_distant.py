@@ -90,7 +90,7 @@ def label(
         words=words,
         crossing=crossing,  # type: ignore[arg-type]
         whole_words=whole_words,
-        blacklist=tuple(dict.fromkeys(never)),
+        blacklist=tuple(never),
         max_occurrences=max_occurrences,
         min_sentence_length=min_sentence_length,
         max_sentence_length=max_sentence_length,

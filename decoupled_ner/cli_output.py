@@ -8,12 +8,24 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
 
 from decoupled_ner.types import InputError, Sentence
 
 if TYPE_CHECKING:
     from decoupled_ner.labels import Scheme
+
+#: What stands between the tokens of CoNLL.
+Joiner = Literal["", " "]
+WordsOption = Annotated[
+    bool,
+    typer.Option(
+        "--words",
+        help="CoNLL: a word between spaces a line, not a character; ?format=words reads that.",
+    ),
+]
 
 _LINE_BREAK = re.compile(r"\r\n|\r|\n")
 
@@ -70,11 +82,19 @@ def extension(output: Path) -> str:
     return Path(re.sub(r"\.(xz|gz)$", "", output.name.lower())).suffix[1:]
 
 
+def joiner_to_write(words: bool, form: Output | None) -> Joiner:
+    """What stands between the tokens of the CoNLL that is written.
+
+    Raises:
+        InputError: ``--words``, and another format.
+    """
+    if words and form is not Output.conll:
+        raise InputError("--words is for CoNLL: leave it out, or name the output .conll")
+    return " " if words else ""
+
+
 def lines_to_write(
-    sentences: Iterable[Sentence],
-    form: Output,
-    output: Path | None,
-    joiner: Literal["", " "] = "",
+    sentences: Iterable[Sentence], form: Output, output: Path | None, joiner: Joiner
 ) -> Iterator[str]:
     """The lines of an output in any format but ``terminal``. CoNLL has BIO tags, but those of the
     scheme that the output's extension names (``.bmes``), leaves empty texts out, and has a
@@ -109,9 +129,7 @@ def text_lines(sentences: Iterable[Sentence]) -> Iterator[str]:
     _say("texts whose line breaks became spaces", broken)
 
 
-def _conll(
-    sentences: Iterable[Sentence], scheme: Scheme, joiner: Literal["", " "]
-) -> Iterator[str]:
+def _conll(sentences: Iterable[Sentence], scheme: Scheme, joiner: Joiner) -> Iterator[str]:
     """CoNLL of the sentences that have a text; says how many have none."""
     from decoupled_ner.data.conll import conll_lines
 

@@ -13,7 +13,14 @@ import typer
 from rich.console import Console
 
 from decoupled_ner.cli_gazetteer import AsJson, show
-from decoupled_ner.cli_output import Output, check_not_read, format_to_write, lines_to_write
+from decoupled_ner.cli_output import (
+    Output,
+    WordsOption,
+    check_not_read,
+    format_to_write,
+    joiner_to_write,
+    lines_to_write,
+)
 from decoupled_ner.types import InputError, Sentence
 
 if TYPE_CHECKING:
@@ -55,6 +62,7 @@ def predict(
             " texts, and needs entities that don't overlap: --overlap best.",
         ),
     ] = None,
+    words: WordsOption = False,
     output: Annotated[Path | None, typer.Option(help="A file; by default standard output.")] = None,
     overlap: OverlapOption = None,
     gazetteer: GazetteerOption = None,
@@ -66,6 +74,7 @@ def predict(
     from decoupled_ner.progress import track
 
     written = format_to_write(output_format, output)
+    joiner = joiner_to_write(words, written)
     shown = output is not None or not sys.stdout.isatty()  # else the sentences show how far it is
     read, count = _sentences(inputs or [], text or [], dataset, limit, output)
     recognizer = _load_model(model, dtype, overlap, gazetteer)
@@ -79,7 +88,7 @@ def predict(
         for sentence in sentences:
             Console(soft_wrap=True).print(highlight_terminal(sentence.text, sentence.entities))
         return
-    lines = lines_to_write(sentences, written, output)
+    lines = lines_to_write(sentences, written, output, joiner)
     if output is not None:
         write_lines(lines, output)
         return

@@ -66,6 +66,10 @@ def test_predict_reads_and_writes_every_form(model: str, tmp_path: Path):
     assert [path.name for path in tmp_path.glob("*.html")] == ["page.html"]
     conll = run("predict", "--text", "北京", "--model", model, "--format", "conll").stdout
     assert [line.split("\t")[0] for line in conll.splitlines() if line] == ["北", "京"]
+    english = ("predict", "--text", "去 New York", "--model", model, "--words", "--format")
+    conll = run(*english, "conll").stdout
+    assert [line.split("\t")[0] for line in conll.splitlines() if line] == ["去", "New", "York"]
+    assert "--words is for CoNLL" in run(*english, "jsonl", status=2).stderr
     shown = run("predict", "--text", "去北京", "--model", model, "--format", "terminal").stdout
     assert "".join(c for c in shown if c in "去北京") == "去北京"
 

@@ -145,8 +145,8 @@ def setting_inputs(text: str, made: Sequence[Path] = ()) -> dict[str, str]:
 
 
 def _named(value: Any) -> dict[str, Path]:
-    """The files and folders that a setting names, in the lists and mappings within it too. What is
-    not there, a hub id for one, is none."""
+    """The files and folders that a setting names, in the lists and mappings within it too, and
+    between commas. What is not there, a hub id for one, is none."""
     if isinstance(value, Mapping):
         value = list(value.values())
     if isinstance(value, list):
@@ -155,9 +155,11 @@ def _named(value: Any) -> dict[str, Path]:
         return {}
     path = Path(path_and_format(value)[0])
     try:
-        return {value: path} if value and path.exists() else {}
+        if value and path.exists():
+            return {value: path}
     except (OSError, ValueError):  # too long for a path
         return {}
+    return _named(value.split(",")) if "," in value else {}
 
 
 def _excluded(settings: Any) -> Iterator[str]:

@@ -19,7 +19,7 @@ from decoupled_ner.gazetteer import Gazetteer
 from decoupled_ner.locations import find_recipe, recipe_folder
 from decoupled_ner.training import chain
 from decoupled_ner.training.chain import Chain, Step
-from decoupled_ner.training.chain_inputs import setting_inputs
+from decoupled_ner.training.chain_inputs import option_inputs, setting_inputs
 from decoupled_ner.training.chain_plan import plan_chain
 from decoupled_ner.training.launch import Run
 from decoupled_ner.training.pretrain import pretrain_folder
@@ -543,6 +543,15 @@ def test_what_lies_in_a_hidden_folder_is_no_input(tmp_path: Path):
     assert setting_inputs(f"[{tmp_path}]") == before
     (tmp_path / "names.txt").write_text("杜甫\n")
     assert setting_inputs(f"[{tmp_path}]") != before
+
+
+def test_files_between_commas_are_inputs(tmp_path: Path):
+    mention, context = tmp_path / "mention.txt", tmp_path / "context.txt"
+    mention.write_text("李白\n")
+    context.write_text("杜甫\n")
+    found = option_inputs(["--data.gazetteer=null", f"--init={mention},{context}"])
+    assert set(found) == {f"option --init={path}" for path in (mention, context)}
+    assert option_inputs(["--init=no-such,nor-this"]) == {}
 
 
 def test_what_a_step_makes_is_not_told_by_the_recipe_of_the_next(recipe: Path, masked_lm: str):

@@ -30,7 +30,7 @@ from decoupled_ner.data.corpus.vocabulary import gb2312_characters, given_vocabu
 from decoupled_ner.data.distant.texts import Block
 from decoupled_ner.data.mentions import is_held_out
 from decoupled_ner.locations import runs_folder
-from decoupled_ner.models.encoder import load_tokenizer, resolve_encoder
+from decoupled_ner.models.encoder import is_uncased, load_tokenizer, resolve_encoder
 from decoupled_ner.training.batches import even_parts
 from decoupled_ner.training.masked_lm_data import BlockBatches
 from decoupled_ner.types import InputError
@@ -97,6 +97,9 @@ def test_a_given_vocab_txt_reads_as_its_tokenizer(tmp_path: Path):
     assert made.get_vocab() == known.get_vocab()
     sentence = "今天Transformers很好，[MASK]！"
     assert made(sentence)["input_ids"] == known(sentence)["input_ids"]
+    (tmp_path / "cased.txt").write_text(vocab.read_text(encoding="utf-8") + "Transformers\n")
+    cased = load_tokenizer(str(given_vocabulary(tmp_path / "cased.txt")))
+    assert cased.tokenize("Transformers") == ["Transformers"] and not is_uncased(cased)
     (tmp_path / "few.txt").write_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\n天\n")
     with pytest.raises(InputError, match=r"no \[MASK\]"):
         given_vocabulary(tmp_path / "few.txt")

@@ -112,7 +112,9 @@ def test_a_stack_repeats_the_upper_layers_in_order_and_loads_again(
     for number, state in zip(map(int, order), deep, strict=True):
         for name, weight in state.items():
             torch.testing.assert_close(weight, shallow[number][name])
-    assert len({layer["output.dense.weight"].data_ptr() for layer in deep}) == len(deep)  # own weights
+    assert len({layer["output.dense.weight"].data_ptr() for layer in deep}) == len(
+        deep
+    )  # own weights
     model.save_pretrained(tmp_path)
     loaded = AutoModelForMaskedLM.from_pretrained(tmp_path).eval()
     ids = torch.randint(1000, 13000, (2, 9))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -19,6 +20,7 @@ SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 #: Of the vocabulary's free places (beyond GB 2312) at most this share goes to other characters.
 _OTHER_CHARACTERS = 0.35
 _BLOCK_BYTES = 1 << 20
+_CAPITAL = re.compile("[A-Z]")
 
 
 def gb2312_characters() -> list[str]:
@@ -59,7 +61,8 @@ def prepare_vocabulary(
 
 
 def given_vocabulary(path: Path) -> Path:
-    """The folder of a tokenizer made of a ``vocab.txt``, a word piece a line.
+    """The folder of a tokenizer made of a ``vocab.txt``, a word piece a line. It reads upper and
+    lower case alike, but for a vocabulary with pieces in capitals, which it else would never read.
 
     Raises:
         InputError: it can't be read, or lacks a special token or holds a piece twice.
@@ -71,17 +74,18 @@ def given_vocabulary(path: Path) -> Path:
         raise InputError(f"{path}: no {missing[0]}, which BERT's vocabularies have")
     if len(set(words)) < len(words):
         raise InputError(f"{path}: a word piece stands there twice")
-    inputs = {"vocabulary": sha256_of(path), "version": 1}
-    return made_once("vocabularies", inputs, lambda folder: write_tokenizer(words, folder))
+    lower = not any(_CAPITAL.search(word) for word in words if word[:1] != "[")
+    inputs = {"vocabulary": sha256_of(path), "lower_case": lower, "version": 1}
+    return made_once("vocabularies", inputs, lambda folder: write_tokenizer(words, folder, lower))
 
 
-def write_tokenizer(words: Sequence[str], folder: Path) -> None:
-    """Write ``vocab.txt`` and the settings of a lower-casing BERT tokenizer."""
+def write_tokenizer(words: Sequence[str], folder: Path, lower_case: bool = True) -> None:
+    """Write ``vocab.txt`` and the settings of a BERT tokenizer."""
     (folder / "vocab.txt").write_text("".join(f"{word}\n" for word in words), encoding="utf-8")
     pad, unk, cls, sep, mask = SPECIAL_TOKENS
     settings = {
         "tokenizer_class": "BertTokenizer",
-        "do_lower_case": True,
+        "do_lower_case": lower_case,
         "tokenize_chinese_chars": True,
         "strip_accents": None,
         "model_max_length": 512,

@@ -58,7 +58,7 @@ class DistantSettings:
     shard_bytes: int = 8 << 20
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "blacklist", tuple(self.blacklist))
+        object.__setattr__(self, "blacklist", tuple(sorted({*self.blacklist})))
         if self.crossing not in get_args(Crossing):
             raise InputError(f"crossing={self.crossing!r}: use {' or '.join(get_args(Crossing))}")
         if not 0 <= self.min_share <= 1:
