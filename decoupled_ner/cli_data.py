@@ -11,7 +11,6 @@ from decoupled_ner.cli_gazetteer import AsJson, show
 from decoupled_ner.cli_output import (
     WordsOption,
     check_not_read,
-    extension,
     format_told,
     joiner_to_write,
     lines_to_write,
@@ -55,7 +54,7 @@ def data_export(
     """
     from decoupled_ner.data.brat_writer import write_brat
     from decoupled_ner.data.catalog import load_dataset
-    from decoupled_ner.data.files import write_lines
+    from decoupled_ner.data.files import ending, write_lines
 
     form, is_folder = format_told(output), not output.suffix
     if form is None and not is_folder:
@@ -63,7 +62,7 @@ def data_export(
             f"{output}: the extension doesn't tell the format; take .jsonl, .conll, .txt or .html,"
             " or none for a folder of BRAT documents"
         )
-    is_text = extension(output) == "txt"
+    is_text = ending(output) == ".txt"
     joiner = joiner_to_write(words, None if is_text else form)
     dataset = load_dataset(name)
     check_not_read(output, dataset.paths)

@@ -67,19 +67,15 @@ def check_not_read(output: Path, read: Iterable[Path]) -> None:
 
 def format_told(output: Path) -> Output | None:
     """The format that a file's extension tells, as it does of files that are read."""
+    from decoupled_ner.data.files import ending
     from decoupled_ner.data.formats import format_of
 
-    if extension(output) in ("html", "htm"):
+    if ending(output) in (".html", ".htm"):
         return Output.html
     try:
         return Output(format_of(output))
     except ValueError:  # no such output, or the extension says nothing
         return None
-
-
-def extension(output: Path) -> str:
-    """What a file's name ends in, without the dot, ``.xz`` and ``.gz`` aside; ``""`` for none."""
-    return Path(re.sub(r"\.(xz|gz)$", "", output.name.lower())).suffix[1:]
 
 
 def joiner_to_write(words: bool, form: Output | None) -> Joiner:
@@ -104,9 +100,10 @@ def lines_to_write(
 
         yield highlight_html(list(sentences)).removesuffix("\n")
     elif form is Output.conll:
+        from decoupled_ner.data.files import ending
         from decoupled_ner.labels import SCHEMES
 
-        named = extension(output or Path()).upper()
+        named = ending(output or Path())[1:].upper()
         yield from _conll(sentences, next((s for s in SCHEMES if s == named), "BIO"), joiner)
     else:
         from decoupled_ner.data.jsonl import json_line

@@ -33,6 +33,13 @@ class Parsed:
     noted: Mapping[str, int] = field(default_factory=dict)
 
 
+def ending(path: Path) -> str:
+    """What a file's name ends in, as ``.txt``, in lower case and ``.xz`` and ``.gz`` aside; ``""``
+    for none."""
+    suffixes = [suffix for suffix in map(str.lower, path.suffixes) if suffix not in PACKED]
+    return suffixes[-1] if suffixes else ""
+
+
 @contextmanager
 def opened(path: Path) -> Iterator[tuple[BinaryIO, BinaryIO]]:
     """A file's bytes as they lie on disk, and unpacked when its name ends in .xz or .gz.
@@ -40,7 +47,7 @@ def opened(path: Path) -> Iterator[tuple[BinaryIO, BinaryIO]]:
     Raises:
         InputError: the file is missing, unreadable or damaged, or packed in another way.
     """
-    if path.name.lower().removesuffix(".xz").removesuffix(".gz").endswith(_PACKED_OTHERWISE):
+    if ending(path) in _PACKED_OTHERWISE:
         raise InputError(f"{path}: only .xz and .gz are unpacked here: unpack it first")
     try:
         with path.open("rb") as raw:

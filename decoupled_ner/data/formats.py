@@ -11,7 +11,7 @@ from typing import Protocol
 from decoupled_ner.data.brat import read_brat
 from decoupled_ner.data.brat_writer import write_brat
 from decoupled_ner.data.conll import read_conll, write_conll
-from decoupled_ner.data.files import PACKED, Parsed
+from decoupled_ner.data.files import Parsed, ending
 from decoupled_ner.data.jsonl import read_cluener, read_jsonl, write_jsonl
 from decoupled_ner.labels import SCHEMES
 from decoupled_ner.types import InputError
@@ -82,8 +82,7 @@ def format_of(path: Path) -> str:
     Raises:
         InputError: the extension says nothing.
     """
-    suffixes = [s for s in map(str.lower, path.suffixes) if s not in PACKED]
-    name = _EXTENSIONS.get(suffixes[-1]) if suffixes else None
+    name = _EXTENSIONS.get(ending(path))
     if name is None:
         raise InputError(
             f"{path}: the extension doesn't tell the format; add ?format=NAME to the path, with one"

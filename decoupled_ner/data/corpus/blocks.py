@@ -110,7 +110,8 @@ class SingleLines:
         before = content * (np.arange(len(line)) - np.repeat(np.cumsum(pieces) - pieces, pieces))
         sizes = np.minimum(content, sizes[line] - before)
         longest_first = np.argsort(-sizes, kind="stable")
-        self._starts, self._sizes = (starts[line] + before)[longest_first], sizes[longest_first]
+        self._starts = (starts[line] + before)[longest_first]
+        self._sizes = sizes[longest_first].astype(np.int32)
         self._cuts = [0]
         while (at := self._cuts[-1]) < len(sizes):
             self._cuts.append(min(len(sizes), at + max(1, tokens // int(self._sizes[at] + 2))))
@@ -122,7 +123,7 @@ class SingleLines:
         rows = np.diff(self._cuts)
         self.batches, self.smallest = len(rows), int(rows.min())
         self.mean_tokens = float((sizes + 2).sum()) / len(rows)
-        self._passes: dict[int, tuple[Ids, Ids]] = {}
+        self._passes: dict[int, tuple[NDArray[np.int32], Ids]] = {}
 
     def numbers(self, batch: int) -> range:
         """The lines of a batch, by number, counted through all passes."""
@@ -135,7 +136,7 @@ class SingleLines:
         to the longest. Special tokens begin a word."""
         number, first = divmod(int(numbers[0]), len(self._sizes))
         lines = self._order(number)[0][numbers - numbers[0] + first]
-        sizes = self._sizes[lines][:, None]
+        sizes = self._sizes[lines].astype(np.int64)[:, None]
         content, begins = self.stream.read(self._starts[lines], int(sizes.max()))
         place = np.arange(content.shape[1])
         ids = np.pad(np.where(place < sizes, content, self.pad), ((0, 0), (1, 1)))
@@ -145,11 +146,11 @@ class SingleLines:
         begins[:, 1] = True
         return ids, begins
 
-    def _order(self, number: int) -> tuple[Ids, Ids]:
+    def _order(self, number: int) -> tuple[NDArray[np.int32], Ids]:
         """A pass: the lines as the batches hold them, and the batches shuffled."""
         if number not in self._passes:
             rng = np.random.default_rng((self.seed, number))
-            lines = rng.permutation(len(self._sizes))
+            lines = rng.permutation(len(self._sizes)).astype(np.int32)
             lines = lines[np.argsort(-self._sizes[lines], kind="stable")]
             self._passes = {n: p for n, p in self._passes.items() if n == number - 1}
             self._passes[number] = lines, rng.permutation(self.batches)

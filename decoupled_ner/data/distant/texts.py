@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from decoupled_ner.data.files import PACKED, opened
+from decoupled_ner.data.files import ending, opened
 from decoupled_ner.disk import sha256_of
 from decoupled_ner.types import InputError, well_formed
 
@@ -36,9 +36,7 @@ class TextFile:
 
     @property
     def is_jsonl(self) -> bool:
-        endings = (suffix.lower() for suffix in self.path.suffixes)
-        suffixes = [ending for ending in endings if ending not in PACKED]
-        return bool(suffixes) and suffixes[-1] in (".jsonl", ".ndjson", ".json")
+        return ending(self.path) in (".jsonl", ".ndjson", ".json")
 
     @property
     def digest(self) -> str:
