@@ -27,7 +27,7 @@ from pretrain.corpus_text import write_text
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
 SETTINGS = """
-data: {batch_size: 8, block_length: 32, held_out: 0.1, validation_blocks: 20}
+data: {batch_size: 8, block_length: 32, lines: 0.5, held_out: 0.1, validation_blocks: 20}
 model: {layers: 1, hidden_size: 32, heads: 2, lr: 1.0e-3, warmup_steps: 4, steps: 30}
 trainer:
   max_epochs: -1
@@ -302,10 +302,13 @@ def test_a_length_of_its_own_is_given_again(runs: Runs):
     assert runs.result()["steps"] == 15
 
 
-def test_processes_and_parts_of_a_step_equal_one_batch(tmp_path: Path, runs: Runs):
-    short = ("--model.steps", "10", "--trainer.accelerator", "cpu")
+@pytest.mark.parametrize("lines", ["0", "0.5"])
+def test_processes_and_parts_of_a_step_equal_one_batch(tmp_path: Path, runs: Runs, lines: str):
+    short = ("--model.steps", "10", "--trainer.accelerator", "cpu", "--data.lines", lines)
     runs.run(*GIVEN, *short)
-    parts = ("--data.batch_size", "4", "--trainer.accumulate_grad_batches", "2")
+    parts: tuple[str, ...] = ()
+    if lines == "0":  # half a batch of lines is no batch of half the size
+        parts = ("--data.batch_size", "4", "--trainer.accumulate_grad_batches", "2")
     other = Runs(tmp_path, "other")
     other.start_and_wait(*GIVEN, *short, *parts, "--trainer.devices", "2")
     check_same_weights(runs.weights(), other.weights(), 2e-4)
@@ -326,6 +329,7 @@ def test_processes_and_parts_of_a_step_equal_one_batch(tmp_path: Path, runs: Run
         (("--trainer.max_steps", "5"), "give --model.steps"),
         (("--data.mask_share", "2"), "mask_share=2.0 must be in"),
         (("--data.block_length", "4"), "block_length=4 must be at least 8"),
+        (("--data.lines", "1.5"), "lines=1.5 must be in [0, 1]"),
         (("--data.batch_size", "0"), "batch_size=0 must be at least 1"),
         (("--data.processes", "0"), "processes=0 must be at least 1"),
         (("--data.validation_blocks=-1",), "validation_blocks=-1 must not be below 0"),

@@ -112,14 +112,7 @@ class SingleLines:
         longest_first = np.argsort(-sizes, kind="stable")
         self._starts = (starts[line] + before)[longest_first]
         self._sizes = sizes[longest_first].astype(np.int32)
-        self._cuts = [0]
-        while (at := self._cuts[-1]) < len(sizes):
-            self._cuts.append(min(len(sizes), at + max(1, tokens // int(self._sizes[at] + 2))))
-        if (
-            len(self._cuts) > 2
-            and 2 * (self._cuts[-1] - self._cuts[-2]) < self._cuts[-2] - self._cuts[-3]
-        ):
-            del self._cuts[-2]  # no tiny last one
+        self._cuts = _cuts(self._sizes + 2, tokens)
         rows = np.diff(self._cuts)
         self.batches, self.smallest = len(rows), int(rows.min())
         self.mean_tokens = float((sizes + 2).sum()) / len(rows)
@@ -155,6 +148,16 @@ class SingleLines:
             self._passes = {n: p for n, p in self._passes.items() if n == number - 1}
             self._passes[number] = lines, rng.permutation(self.batches)
         return self._passes[number]
+
+
+def _cuts(lengths: NDArray[np.int32], tokens: int) -> list[int]:
+    """Where batches of about so many tokens end, of lines that are sorted, the longest first."""
+    cuts = [0]
+    while (at := cuts[-1]) < len(lengths):
+        cuts.append(min(len(lengths), at + max(1, tokens // int(lengths[at]))))
+    if len(cuts) > 2 and 2 * (cuts[-1] - cuts[-2]) < cuts[-2] - cuts[-3]:
+        del cuts[-2]  # no tiny last one
+    return cuts
 
 
 def uniforms(seed: int, draw: int, rows: Ids, columns: int) -> Floats:
