@@ -20,7 +20,8 @@ SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 #: Of the vocabulary's free places (beyond GB 2312) at most this share goes to other characters.
 _OTHER_CHARACTERS = 0.35
 _BLOCK_BYTES = 1 << 20
-_CAPITAL = re.compile("[A-Z]")
+# A piece of a word with a capital; no [CLS], and no <S>, which lower-casing vocabularies have too.
+_CAPITAL = re.compile("(##)?[a-z]*[A-Z][a-zA-Z]*")
 
 
 def gb2312_characters() -> list[str]:
@@ -74,7 +75,7 @@ def given_vocabulary(path: Path) -> Path:
         raise InputError(f"{path}: no {missing[0]}, which BERT's vocabularies have")
     if len(set(words)) < len(words):
         raise InputError(f"{path}: a word piece stands there twice")
-    lower = not any(_CAPITAL.search(word) for word in words if word[:1] != "[")
+    lower = not any(map(_CAPITAL.fullmatch, words))
     inputs = {"vocabulary": sha256_of(path), "lower_case": lower, "version": 1}
     return made_once("vocabularies", inputs, lambda folder: write_tokenizer(words, folder, lower))
 
