@@ -21,7 +21,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("experiment")
     parser.add_argument("folders", nargs="+", type=Path)
-    parser.add_argument("--system", help="what the runs are called, by default their recipe")
+    parser.add_argument(
+        "--system",
+        help="what the runs are called, by default decoupled or a tagger's recipe; a result with"
+        " this name, data set, encoder and seed is replaced",
+    )
     parser.add_argument("--against", help="the system to compare with, seed by seed")
     options = parser.parse_args()
     try:

@@ -43,7 +43,7 @@ def record_of(folder: Path, experiment: str, system: str | None = None) -> dict[
     record |= {
         "experiment": experiment,
         "system": system or run["system"],
-        "encoder": _place_free(run["encoder"], 1)
+        "encoder": _place_free(run["encoder"], 4 if Path(run["encoder"]).name == "encoder" else 1)
         if config["model"].get("use_encoder", True)
         else None,
         "init": _place_free(run["init"], 4),

@@ -245,6 +245,10 @@ def _check(config: DecoupledConfig) -> None:
         raise InputError(f"context_reach must have a number for each of {labels} labels")
     if len(config.proposer_reading) not in (0, 3):
         raise InputError("proposer_reading must be three numbers: scale, weight and offset")
+    if config.proposer_reading and not config.proposer_reading[0] > 0:
+        raise InputError(
+            f"proposer_reading: the scale {config.proposer_reading[0]} must be above 0"
+        )
     # [CLS] and [SEP], with a token between them; a context has its [MASK] too.
     if config.max_mention_tokens < 3 or config.max_context_tokens < 4:
         raise InputError(

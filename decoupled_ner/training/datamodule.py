@@ -88,12 +88,15 @@ class TrainingData(pl.LightningDataModule, ABC):
         for name in ("fast_dev_run", "overfit_batches"):
             if getattr(trainer, name):
                 raise InputError(f"--trainer.{name}: for a short run give --trainer.max_steps")
-        if not trainer.limit_train_batches:
-            raise InputError("--trainer.limit_train_batches=0 leaves nothing to train on")
+        for name in ("limit_train_batches", "max_epochs", "max_steps"):
+            if getattr(trainer, name) == 0:
+                raise InputError(f"--trainer.{name}=0 leaves nothing to train on")
         if not self.endless and (trainer.max_epochs or 0) < 0 and trainer.max_steps < 0:
             raise InputError(
                 "the learning rate falls until the end: give --trainer.max_epochs or .max_steps"
             )
+        if (trainer.gradient_clip_val or 0) < 0:  # gradients would change their sign
+            raise InputError("--trainer.gradient_clip_val must not be negative: leave it out")
         if trainer.accumulate_grad_batches < 1:
             raise InputError("--trainer.accumulate_grad_batches must be at least 1")
 

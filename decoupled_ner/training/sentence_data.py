@@ -67,6 +67,11 @@ class SentenceData(TrainingData):
         if self.data.losses and rank_zero_only.rank == 0:  # type: ignore[attr-defined]
             print(self.data.losses, flush=True)
 
+    def setup(self, stage: str) -> None:
+        main = rank_zero_only.rank == 0  # type: ignore[attr-defined]
+        if main and stage == "fit" and self.validates and not self.selects_on_dev:
+            print(f"{self.data.name}: no entity in dev, so the last state counts", flush=True)
+
     def is_held_out(self, sentence: Sentence) -> bool:
         """Whether a sentence of the split is not trained on; data in folds hold some out."""
         return False
@@ -123,6 +128,10 @@ class SentenceData(TrainingData):
     @property
     def validates(self) -> bool:
         return "dev" in self.data.splits and "dev" not in self.fit_on
+
+    @property
+    def selects_on_dev(self) -> bool:
+        return self.validates and any(s.entities for s in self.data.split("dev"))
 
     def evaluation_candidates(self, sentences: Sequence[Sentence]) -> list[list[Candidate]]:
         """What prediction will score; a tagger needs none."""

@@ -137,8 +137,13 @@ class UnifiedTraining(EncoderTraining):
         self.register_buffer("f1_before", torch.tensor(1.0))
         self.joint = proposer if proposer and proposer.gamma else None
         self.reads_proposer = read_proposer
-        if isinstance(read_proposer, list) and len(read_proposer) != 3:
-            raise InputError("read_proposer takes true, false, or three numbers as [0.6,0.5,-1.7]")
+        if isinstance(read_proposer, list) and not (
+            len(read_proposer) == 3 and read_proposer[0] > 0
+        ):
+            raise InputError(
+                "read_proposer takes true, false, or three numbers as [0.6,0.5,-1.7], of which the"
+                " first is above 0"
+            )
         if isinstance(read_proposer, list) and outside_bias == "f1":
             raise InputError(
                 "three numbers for read_proposer need the outside bias of the run that found them:"

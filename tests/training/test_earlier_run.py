@@ -53,6 +53,8 @@ def test_of_a_tagger(system: str, argument: str, message: str, tiny_encoder: str
     ("argument", "message"),
     [
         ("--trainer.accumulate_grad_batches=0", "accumulate_grad_batches must be at least 1"),
+        ("--trainer.gradient_clip_val=-1", "gradient_clip_val must not be negative"),
+        ("--trainer.max_epochs=0", "max_epochs=0 leaves nothing to train on"),
         ("--trainer.max_epochs=-1", "the learning rate falls until the end"),
         ("--trainer.strategy=none", "none"),
         ("--trainer.accelerator=tpu", "torch_xla"),

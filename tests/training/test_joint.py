@@ -372,6 +372,8 @@ def test_the_numbers_of_an_earlier_run_are_read_as_they_are(folder: Path, tiny_e
         modules(folder, tiny_encoder, JOINT, read_proposer=numbers, outside_bias="f1")
     with pytest.raises(InputError, match="true, false, or three numbers"):
         modules(folder, tiny_encoder, JOINT, read_proposer=[0.5])
+    with pytest.raises(InputError, match="of which the first is above 0"):
+        modules(folder, tiny_encoder, JOINT, read_proposer=[-0.5, 0.5, 1.0])
 
 
 def test_one_that_is_only_read_is_not_enough(folder: Path, tiny_encoder: str):

@@ -436,6 +436,20 @@ def test_nothing_is_taken_from_dev_or_test(tmp_path: Path, tiny_encoder: str):
     assert data.swaps.mentions == [[], ["东方"]]
 
 
+@pytest.mark.parametrize(("mention", "selects"), [("明天", True), (None, False)])
+def test_a_dev_without_entities_selects_no_state(
+    mention: str | None, selects: bool, tmp_path: Path, tiny_encoder: str,
+    capsys: pytest.CaptureFixture[str],
+):  # fmt: skip
+    for split, name in (("train", "东方"), ("dev", mention)):
+        entities = (entity_at(name, 0, 2, "PER"),) if name else ()
+        write_jsonl([Sentence(name or "明天", entities)], tmp_path / f"{split}.jsonl")
+    data = UnifiedData(str(tmp_path), tiny_encoder, GazetteerMatches.from_mentions({"东": ["LOC"]}))
+    data.setup("fit")
+    assert data.validates and data.selects_on_dev == selects
+    assert ("no entity in dev, so the last state counts" in capsys.readouterr().out) != selects
+
+
 def test_a_run_goes_on_behind_an_epoch(
     two_sentences: list[Sentence], tmp_path: Path, tiny_encoder: str
 ):
