@@ -23,7 +23,8 @@ WordsOption = Annotated[
     bool,
     typer.Option(
         "--words",
-        help="CoNLL: a word between spaces a line, not a character; ?format=words reads that.",
+        help="CoNLL: a word a line, not a character, of texts with single spaces between all words"
+        " and punctuation; ?format=words reads that.",
     ),
 ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -42,8 +43,10 @@ def budget_threshold(scores: FloatArray, sentences: int, budget: float) -> float
     Raises:
         InputError: the budget is not above 0.
     """
-    if not budget > 0:
-        raise InputError(f"a budget of candidates a sentence must be above 0, not {budget}")
+    if not 0 < budget < math.inf:
+        raise InputError(
+            f"a budget of candidates a sentence must be above 0 and finite, not {budget}"
+        )
     kept = int(budget * sentences)
     if kept >= len(scores):
         return -HIGHEST

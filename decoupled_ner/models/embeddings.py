@@ -115,6 +115,10 @@ class Vocabulary:
         return cls(items)
 
 
+# Rows in which more numbers than the first line tells are a mistake, and no word such as "1 800".
+_CHECKED_ROWS = 3
+
+
 def load_vectors(path: str | Path, limit: int | None = None) -> Vectors:
     """Read vectors; the first of a repeated word counts.
 
@@ -165,6 +169,8 @@ def _read_text(path: Path, file: BinaryIO) -> Iterator[tuple[str, npt.NDArray[np
             continue
         # From the right: some words of published files hold spaces themselves.
         word = b" ".join(fields[:-dim])
+        if read < _CHECKED_ROWS and len(fields) - 1 > dim and all(map(_is_number, fields[1:])):
+            raise InputError(f"{path}:{number}: {len(fields) - 1} values, not {dim}")
         if not word or b"\t" in word:
             raise InputError(f"{path}:{number}: not a word and {dim} numbers with spaces between")
         try:
@@ -177,9 +183,17 @@ def _read_text(path: Path, file: BinaryIO) -> Iterator[tuple[str, npt.NDArray[np
         raise InputError(f"{path}: ends after {read} of {count} vectors")
 
 
+def _is_number(field: bytes) -> bool:
+    try:
+        float(field)
+    except ValueError:
+        return False
+    return True
+
+
 def _dim_of(path: Path, fields: list[bytes]) -> int:
     """The number of values a line from the file's first line."""
-    header = len(fields) == 2 and all(field.isdigit() for field in fields)
+    header = len(fields) == 2 and all(field.isdigit() and len(field) < 19 for field in fields)
     dim = int(fields[1]) if header else len(fields) - 1
     if not 1 < dim <= _MAX_DIM:
         raise InputError(f"{path}: neither GloVe nor word2vec text (name binary files .bin)")

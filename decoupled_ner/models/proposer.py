@@ -10,6 +10,7 @@ Shapes: B windows of texts, N units, M encoder tokens, S segmenters, W widths, D
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -91,8 +92,8 @@ class ProposerModel(PreTrainedModel):
             raise InputError(f"max_width must be at least 1, got {config.max_width}")
         if config.max_tokens < LEAST_TOKENS:
             raise InputError(f"max_tokens={config.max_tokens} must be at least {LEAST_TOKENS}")
-        if not config.budget > 0:
-            raise InputError(f"budget={config.budget:g} must be above 0")
+        if not 0 < config.budget < math.inf:
+            raise InputError(f"budget={config.budget:g} must be above 0, and finite")
         if config.word_dim < 1 or config.size < 1:
             raise InputError(f"word_dim={config.word_dim} and size={config.size} must be above 0")
         check_dropout(config.dropout)

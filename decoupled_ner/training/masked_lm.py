@@ -194,7 +194,7 @@ class MaskedLMTraining(BaseTraining):
         loss = F.cross_entropy(logits, batch.targets, ignore_index=IGNORED, reduction="sum")
         masked = (batch.targets != IGNORED).sum()
         self._masked_in_step += masked
-        self.log("train/mlm", loss.detach() / masked, prog_bar=True)
+        self.log("train/mlm", loss.detach() / masked.clamp(min=1), prog_bar=True)
         # A sum: Lightning's division by the parts of a step and DDP's by the processes are undone.
         return loss * (self.trainer.accumulate_grad_batches * self.trainer.world_size)
 

@@ -53,10 +53,13 @@ class TaggerTraining(EncoderTraining):
         warmup: float = 0.1,
         seed: int = 1,
     ) -> None:
-        if lr is None:
+        if lr is not None and not use_encoder:
+            raise InputError(f"lr={lr} is the encoder's, and there is none: give --model.new_lr")
+        rate = lr
+        if rate is None:
             small = not use_encoder or is_small(load_encoder_config(encoder))
-            lr = SMALL_LR if small else BASE_LR
-        super().__init__(labels, lr, weight_decay, warmup, seed)
+            rate = SMALL_LR if small else BASE_LR
+        super().__init__(labels, rate, weight_decay, warmup, seed)
         check_not_negative(new_lr=new_lr)
         if optimizer not in get_args(OptimizerName):
             raise InputError(f"no optimizer {optimizer!r}: use adamw or nadam")

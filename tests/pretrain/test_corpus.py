@@ -97,11 +97,12 @@ def test_a_given_vocab_txt_reads_as_its_tokenizer(tmp_path: Path):
     assert made.get_vocab() == known.get_vocab()
     sentence = "今天Transformers很好，[MASK]！"
     assert made(sentence)["input_ids"] == known(sentence)["input_ids"]
-    (tmp_path / "uncased.txt").write_text(vocab.read_text(encoding="utf-8") + "<S>\n")
+    (tmp_path / "uncased.txt").write_text(vocab.read_text(encoding="utf-8") + "<S>\nΩ\n")
     assert is_uncased(load_tokenizer(str(given_vocabulary(tmp_path / "uncased.txt"))))
-    (tmp_path / "cased.txt").write_text(vocab.read_text(encoding="utf-8") + "Transformers\n")
-    cased = load_tokenizer(str(given_vocabulary(tmp_path / "cased.txt")))
-    assert cased.tokenize("Transformers") == ["Transformers"] and not is_uncased(cased)
+    for word in ("Transformers", "Москва"):
+        (tmp_path / "cased.txt").write_text(vocab.read_text(encoding="utf-8") + f"{word}\n")
+        cased = load_tokenizer(str(given_vocabulary(tmp_path / "cased.txt")))
+        assert cased.tokenize(word) == [word] and not is_uncased(cased)
     (tmp_path / "few.txt").write_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\n天\n")
     with pytest.raises(InputError, match=r"no \[MASK\]"):
         given_vocabulary(tmp_path / "few.txt")

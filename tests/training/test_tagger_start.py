@@ -77,6 +77,8 @@ def test_units_that_express_no_entity_are_told(
         module.build(data)
         return module
 
+    with pytest.raises(InputError, match=r"lr=0.5 is the encoder's"):
+        TaggerTraining(tiny_encoder, data.labels, TaggerRecipe(), use_encoder=False, lr=0.5)
     with pytest.raises(InputError, match=r"no entity in train .* than 'whitespace'"):
         built(TaggerRecipe(unit_dim=4, units="whitespace"))
     module = built(TaggerRecipe(unit_dim=4))

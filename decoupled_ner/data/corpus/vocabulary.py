@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -20,8 +19,6 @@ SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 #: Of the vocabulary's free places (beyond GB 2312) at most this share goes to other characters.
 _OTHER_CHARACTERS = 0.35
 _BLOCK_BYTES = 1 << 20
-# A piece of a word with a capital; no [CLS], and no <S>, which lower-casing vocabularies have too.
-_CAPITAL = re.compile("(##)?[a-z]*[A-Z][a-zA-Z]*")
 
 
 def gb2312_characters() -> list[str]:
@@ -75,9 +72,15 @@ def given_vocabulary(path: Path) -> Path:
         raise InputError(f"{path}: no {missing[0]}, which BERT's vocabularies have")
     if len(set(words)) < len(words):
         raise InputError(f"{path}: a word piece stands there twice")
-    lower = not any(map(_CAPITAL.fullmatch, words))
+    lower = not any(map(_has_capital, words))
     inputs = {"vocabulary": sha256_of(path), "lower_case": lower, "version": 1}
     return made_once("vocabularies", inputs, lambda folder: write_tokenizer(words, folder, lower))
+
+
+def _has_capital(piece: str) -> bool:
+    """Whether it is of a word with one; [CLS] is not, nor <S>, which is among lower case too."""
+    letters = piece.removeprefix("##")
+    return len(letters) > 1 and letters.isalpha() and letters != letters.lower()
 
 
 def write_tokenizer(words: Sequence[str], folder: Path, lower_case: bool = True) -> None:
