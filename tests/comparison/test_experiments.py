@@ -102,7 +102,7 @@ def test_the_curve_of_msra_goes_through_the_ablation_and_no_other_run_is_made_tw
         {planned.command for planned in plan(read_experiment(FOLDER / f"{name}.yaml"), tmp_path)}
         for name in ("msra-stage1", "msra-scale", "msra-1k")
     )
-    assert len(ablation) == 6 * 5
+    assert len(ablation) == 7 * 5
     assert len(ablation & scale) == 2 * 2  # two rows of two seeds
     assert not taggers & (ablation | scale)
 
