@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import cached_property
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -59,10 +60,6 @@ class MaskedLMData(TrainingData):
         validation_blocks: of the held-out text, at most, lines among them as in training.
         batch_size, num_workers, seed: as in :class:`TrainingData`; items are blocks.
 
-    Attributes:
-        tokens_per_batch: of a global batch on average, special tokens included.
-        blocks_per_pass: blocks of one pass through the text.
-
     Raises:
         InputError: a text can't be read or is too short, or a setting is out of its range.
     """
@@ -111,8 +108,7 @@ class MaskedLMData(TrainingData):
         self.tokenizer = load_tokenizer(self.vocabulary)
         held = len(self.corpus.held_out) // max(1, block_length - 2)
         self.validation_blocks = min(validation_blocks, held)
-        whole = self.training_batches(0, 1)  # shows what can't be used before a model is made
-        self.tokens_per_batch, self.blocks_per_pass = whole.mean_tokens, whole.items_per_epoch()
+        self.training_batches(0, 1)  # shows what can't be used before a model is made
 
     @property
     def validates(self) -> bool:
@@ -128,10 +124,25 @@ class MaskedLMData(TrainingData):
         }
 
     def items_per_epoch(self) -> int:
-        return self.blocks_per_pass
+        """Blocks of one pass through the text."""
+        return self.training_batches(0, 1).items_per_epoch()
+
+    @property
+    def tokens_per_batch(self) -> float:
+        """Of a batch of all processes on average, special tokens included."""
+        return self.training_batches(0, 1).mean_tokens
 
     def training_batches(self, rank: int, world_size: int) -> BlockBatches:
-        return self._batches(self.corpus.train, None, self.batch_size, self.seed, rank, world_size)
+        blocks, lines = self._training_text
+        masker = self._masker(self.seed)
+        return BlockBatches(
+            blocks, masker, None, self.batch_size, self.seed, rank, world_size,
+            lines=lines, share=self.lines,
+        )  # fmt: skip
+
+    @cached_property
+    def _training_text(self) -> tuple[PackedBlocks, SingleLines | None]:
+        return self._read(self.corpus.train, self.batch_size, self.seed)  # finds lines in all of it
 
     def train_dataloader(self) -> EndlessLoader:
         trainer = self.trainer
@@ -151,30 +162,26 @@ class MaskedLMData(TrainingData):
         if self.validation_blocks < trainer.world_size:
             raise InputError(f"only {self.validation_blocks} blocks are held out: raise held_out")
         size = max(self.batch_size, 2 * trainer.world_size)  # cut evenly, each has some for all
-        rank, ranks = trainer.global_rank, trainer.world_size
-        held_out, blocks = self.corpus.held_out, self.validation_blocks
-        return evaluation_loader(self._batches(held_out, blocks, size, 0, rank, ranks))
+        blocks, lines = self._read(self.corpus.held_out, size, 0)
+        batches = BlockBatches(
+            blocks, self._masker(0), self.validation_blocks, size, 0,
+            trainer.global_rank, trainer.world_size, lines=lines, share=self.lines,
+        )  # fmt: skip
+        return evaluation_loader(batches)
 
-    def _batches(
-        self,
-        stream: TokenStream,
-        count: int | None,
-        batch_size: int,
-        seed: int,
-        rank: int,
-        ranks: int,
-    ) -> BlockBatches:
+    def _read(
+        self, stream: TokenStream, batch_size: int, seed: int
+    ) -> tuple[PackedBlocks, SingleLines | None]:
         tokenizer, length = self.tokenizer, self.block_length
         special = (tokenizer.cls_token_id, tokenizer.sep_token_id, tokenizer.pad_token_id)
         cls, sep, pad = map(int, special)
-        masker = BlockMasker(tokenizer, self.mask_share, self.whole_words, seed)
         blocks = PackedBlocks(stream, length, cls, sep, seed)
-        lines = None
-        if self.lines:
-            lines = SingleLines(stream, length, cls, sep, pad, seed, batch_size * length)
-        return BlockBatches(
-            blocks, masker, count, batch_size, seed, rank, ranks, lines=lines, share=self.lines
-        )
+        if not self.lines:
+            return blocks, None
+        return blocks, SingleLines(stream, length, cls, sep, pad, seed, batch_size * length)
+
+    def _masker(self, seed: int) -> BlockMasker:
+        return BlockMasker(self.tokenizer, self.mask_share, self.whole_words, seed)
 
 
 def _vocabulary(given: str | None, text: list[str], size: int, progress: Progress) -> str:
