@@ -201,8 +201,4 @@ def run_facts() -> Result:
 
     facts = environment()
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    return {
-        "machine": {"ram_gib": round(memory, 1), **facts["machine"]},
-        "versions": facts["versions"],
-        "commit": facts["commit"],
-    }
+    return {**facts, "machine": {"ram_gib": round(memory, 1), **facts["machine"]}}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import AbstractContextManager, nullcontext
 from typing import Literal, TypeVar, get_args
 
@@ -16,13 +17,15 @@ _Model = TypeVar("_Model", bound=PreTrainedModel)
 
 
 def ready(model: _Model, device: str) -> _Model:
-    """The model in eval mode on a device; ``auto`` takes a GPU where there is one.
+    """The model in eval mode on a device; ``auto`` takes a GPU where there is one, in training on
+    several of them the process's own.
 
     Raises:
         InputError: there is no such device, or this build of torch can't use it.
     """
     if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+        gpus = torch.cuda.device_count()
+        device = f"cuda:{int(os.environ.get('LOCAL_RANK', '0')) % gpus}" if gpus else "cpu"
     try:
         torch.empty(0, device=device)
     except (AssertionError, RuntimeError) as error:  # the former from a build without CUDA

@@ -277,7 +277,7 @@ def unified_loss(
     global_ = summed(output.global_logits)
     mention, context = summed(output.mention_logits), summed(output.context_logits)
     if class_weights is None:
-        weight = torch.tensor(float(len(labels)), device=labels.device)
+        weight = output.global_logits.new_full((), len(labels))
     else:
         weight = class_weights[labels].sum()
     return UnifiedLoss(

@@ -150,7 +150,7 @@ class ProposerModel(PreTrainedModel):
         zero = scores.new_zeros(len(scores), 1)
         others = torch.cat([scores.masked_fill(not_others, -torch.inf), zero], 1).logsumexp(1)
         found = torch.cat([(-scores).masked_fill(~gold, -torch.inf), zero], 1).logsumexp(1)
-        windows = torch.tensor(len(scores), dtype=torch.float, device=scores.device)
+        windows = torch.full((), float(len(scores)), device=scores.device)
         return ProposerLoss((others + found).sum(), windows)
 
     def units(self, batch: Batch) -> Tensor:

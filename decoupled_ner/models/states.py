@@ -36,7 +36,9 @@ def states_at(encoder: nn.Module, ids: Tensor, mask: Tensor | None, positions: T
         hidden: Tensor = encoder(ids, attention_mask=mask).last_hidden_state
         return _at(hidden, positions)
     assert isinstance(encoder, _LIKE_BERT)
-    hidden = encoder.embeddings(input_ids=ids)
+    # One row of types for all: its gradient is then a sum over rows, which is fast on a GPU, where
+    # one of all tokens added to the same vector is not.
+    hidden = encoder.embeddings(input_ids=ids, token_type_ids=torch.zeros_like(ids[:1]))
     if isinstance(encoder, ElectraModel) and hasattr(encoder, "embeddings_project"):
         hidden = encoder.embeddings_project(hidden)
     seen = create_bidirectional_mask(encoder.config, hidden, mask)

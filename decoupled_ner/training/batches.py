@@ -10,9 +10,10 @@ import math
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from itertools import pairwise
+from itertools import count, pairwise
 from typing import Any
 
+import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from decoupled_ner.types import InputError
@@ -147,10 +148,11 @@ class StreamBatches(Batches):
         return [[ordered[number] for number in part] for part in numbers]
 
 
-class _EpochSampler(Sampler[tuple[int, int]]):
-    """Yields (epoch, batch number); Lightning calls ``set_epoch`` before each epoch."""
+class _BatchSampler(Sampler[tuple[int, int]]):
+    """Yields (epoch, batch number); Lightning calls ``set_epoch`` before each epoch. An epoch of
+    None batches has no end, and no length."""
 
-    def __init__(self, batches: int) -> None:
+    def __init__(self, batches: int | None) -> None:
         self.batches, self.epoch, self.start = batches, 0, 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -159,9 +161,12 @@ class _EpochSampler(Sampler[tuple[int, int]]):
     def __iter__(self) -> Iterator[tuple[int, int]]:
         # A generator, since a loader with workers makes two iterators and uses the second.
         start, self.start = self.start, 0  # only the epoch that was cut off starts in its middle
-        yield from ((self.epoch, number) for number in range(start, self.batches))
+        numbers = count(start) if self.batches is None else range(start, self.batches)
+        yield from ((self.epoch, number) for number in numbers)
 
     def __len__(self) -> int:
+        if self.batches is None:
+            raise TypeError("an epoch without an end has no length")
         return self.batches
 
 
@@ -171,18 +176,25 @@ class ResumableLoader(DataLoader[Any]):
     Args:
         progress: the running epoch, and how many of its batches have been trained on. The trainer
             knows; a loader does not, since batches are fetched ahead.
+        endless: there is one epoch, without an end.
     """
 
     def __init__(
-        self, dataset: Batches, progress: Callable[[], tuple[int, int]], num_workers: int = 0
+        self,
+        dataset: Batches,
+        progress: Callable[[], tuple[int, int]],
+        num_workers: int = 0,
+        *,
+        endless: bool = False,
     ) -> None:
         self._progress = progress
         super().__init__(
             dataset,
             batch_size=None,
-            sampler=_EpochSampler(len(dataset)),
+            sampler=_BatchSampler(None if endless else len(dataset)),
             num_workers=num_workers,
             persistent_workers=num_workers > 0,
+            pin_memory=torch.cuda.is_available(),  # so that copying does not wait for the GPU
         )
 
     def state_dict(self) -> dict[str, int]:
@@ -190,7 +202,8 @@ class ResumableLoader(DataLoader[Any]):
         return {"epoch": epoch, "batches_done": done}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        assert isinstance(self.sampler, _EpochSampler)
-        self.sampler.start = state["batches_done"] % len(self.sampler)
+        assert isinstance(self.sampler, _BatchSampler)
+        done, batches = state["batches_done"], self.sampler.batches
+        self.sampler.start = done if batches is None else done % batches
         # Lightning fetches the first batch before it calls set_epoch.
         self.sampler.epoch = state["epoch"]

@@ -171,6 +171,11 @@ class BudgetProgressBar(RichProgressBar):
         end = module.schedule.end
         return math.inf if end is None else end * self.trainer.accumulate_grad_batches
 
+    def _update_metrics(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        # Each look at the loss waits for the GPU, which then waits for its next step.
+        if trainer.global_step % trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
+            super()._update_metrics(trainer, pl_module)
+
     def _get_train_description(self, current_epoch: int) -> str:
         return "Training"  # not "Epoch 0/-2": there is one, without end
 

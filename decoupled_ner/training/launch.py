@@ -149,16 +149,9 @@ def reads_encoder(recipe: Path) -> bool:
         InputError: it is no YAML file with settings of a model.
     """
     try:
-        model = yaml.safe_load(recipe.read_text(encoding="utf-8"))["model"]
+        model = read_yaml(recipe)["model"]
         return bool(model.get("use_encoder", True))
-    except (
-        OSError,
-        ValueError,
-        yaml.YAMLError,
-        LookupError,
-        AttributeError,
-        TypeError,
-    ) as error:
+    except (InputError, LookupError, AttributeError, TypeError) as error:
         raise InputError(
             f"{recipe}: no recipe of a tagger, it has no settings under model:"
         ) from error
@@ -263,20 +256,16 @@ def finish_recognizer(cli: TrainingCLI, folder: Path, record: dict[str, Any]) ->
     record |= module.facts()  # with what was fitted to the finished model
     recognizer.save_pretrained(folder / "model")
     score = cli.best.best_model_score
-    trained_on = data.annotated_sentences
     record |= {
-        "dataset": data.data.name,
+        **data.facts(),
         "dev_f1": None if score is None else float(score),
-        "train_sentences": len(trained_on),
-        "extra_sentences": len(data.training_sentences) - len(trained_on),
         "dtype": dtype,
-        "checksums": dict(data.data.checksums),
         "dropped_entities": dict(data.data.dropped),
     }
     split = "test" if "test" in data.data.splits else "dev" if data.validates else None
     if split:
         evaluation, predict_seconds = measure(
-            recognizer, data.data, split=split, trained_on=trained_on
+            recognizer, data.data, split=split, trained_on=data.annotated_sentences
         )
         facts = {"model": str(folder / "model"), "dataset": data.data.name, "split": split}
         write_report(evaluation, folder / "report.html", facts=facts)

@@ -120,10 +120,8 @@ def terminated_as_interrupted() -> Iterator[None]:
 
 def environment() -> dict[str, Any]:
     """The machine, the versions and the commit, as every result states them."""
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else cpu_name()
     packages = ("torch", "transformers", "pytorch-lightning", _PROJECT)
     return {
-        "device": device,
         "machine": {"cpu": cpu_name(), "cores": os.cpu_count(), "threads": torch.get_num_threads()},
         "versions": {
             "python": platform.python_version(),
@@ -131,6 +129,11 @@ def environment() -> dict[str, Any]:
         },
         "commit": git_commit(),
     }
+
+
+def device_name(device: torch.device) -> str:
+    """The model name of what is computed on."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_name()
 
 
 def cpu_name() -> str:

@@ -26,11 +26,11 @@ _PEAKS = {
 }
 
 
-def peak_flops() -> float | None:
-    """What the GPU computes in bfloat16 at most; None on a CPU or an unknown GPU."""
-    if not torch.cuda.is_available():
+def peak_flops(device: torch.device) -> float | None:
+    """What a GPU computes in bfloat16 at most; None for a CPU or an unknown GPU."""
+    if device.type != "cuda":
         return None
-    name = torch.cuda.get_device_name()
+    name = torch.cuda.get_device_name(device)
     return next((peak for part, peak in _PEAKS.items() if part in name), None)
 
 
@@ -66,11 +66,12 @@ class Throughput(Callback):
 
     def __init__(self, flops: float, batch_tokens: float) -> None:
         self.flops, self.batch_tokens = flops, batch_tokens
-        self.peak = peak_flops()
+        self.peak: float | None = None
         self.latest: dict[str, float] = {}
         self._batches, self._since = 0, time.monotonic()
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.peak = peak_flops(trainer.strategy.root_device)
         self._restart()
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -83,7 +84,7 @@ class Throughput(Callback):
         every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]
         if self._batches < every * trainer.accumulate_grad_batches:
             return
-        if torch.cuda.is_available():
+        if trainer.strategy.root_device.type == "cuda":
             torch.cuda.synchronize()
         speed = self._batches * self.batch_tokens / (time.monotonic() - self._since)
         self.latest = {"tokens_per_second": speed}
