@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -13,7 +14,7 @@ from decoupled_ner.cli_gazetteer import AsJson, show
 from decoupled_ner.cli_pretrain import EncoderOption, SeedOption, require_training
 
 if TYPE_CHECKING:
-    from decoupled_ner.training.chain import Chain
+    from decoupled_ner.training.chain import Step
 
 
 def run_all(
@@ -37,26 +38,26 @@ def run_all(
     from decoupled_ner.training.chain_plan import plan_chain
     from decoupled_ner.training.runs import terminated_as_interrupted
 
-    chain = plan_chain(recipe, encoder=encoder, text=text or (), sources=sources, seed=seed)
+    steps = plan_chain(recipe, encoder=encoder, text=text or (), sources=sources, seed=seed)
     output = sys.stderr if as_json else None  # standard output is JSON and nothing else
-    show(_shown(chain), as_json, _render)
+    show(_shown(steps), as_json, _render)
     if dry_run:
         return
-    for step in chain.steps:
-        state, why = chain.state(step)
+    for step in steps:
+        state, why = step.state()
         if state == "up to date":
             continue
         because = f" ({why})" if why else ""
         print(f"== {step.name}: {state}{because}", flush=True, file=output)
         with terminated_as_interrupted():
-            chain.run(step, output)
+            step.run(output)
 
 
-def _shown(chain: Chain) -> dict[str, Any]:
-    steps = []
-    for step in chain.steps:
-        state, why = chain.state(step)
-        steps.append(
+def _shown(steps: Sequence[Step]) -> dict[str, Any]:
+    shown = []
+    for step in steps:
+        state, why = step.state()
+        shown.append(
             {
                 "step": step.name,
                 "inputs": dict(step.inputs),
@@ -65,7 +66,7 @@ def _shown(chain: Chain) -> dict[str, Any]:
                 "changed": why,
             }
         )
-    return {"steps": steps}
+    return {"steps": shown}
 
 
 def _render(shown: dict[str, Any]) -> Table:

@@ -150,7 +150,5 @@ def audit(
 
 
 def _summary(manifest: dict[str, Any]) -> dict[str, Any]:
-    """``labelled`` is missing where an earlier version made the folder."""
     counts = ("sentences_read", "sentences", "labelled", "entities", "doubtful")
-    known = {name: manifest[name] for name in counts if name in manifest}
-    return {"shards": len(manifest["shards"]), **known}
+    return {"shards": len(manifest["shards"]), **{name: manifest[name] for name in counts}}

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from decoupled_ner.types import InputError
+from decoupled_ner.types import InputError, one_line
 
 
 def sha256_of(path: Path, *suffixes: str) -> str:
@@ -68,3 +68,26 @@ def write_json(path: Path, content: Any) -> None:
     """Write ``content`` beside ``path``, indented, then rename."""
     with beside(path) as fresh:
         fresh.write_text(json.dumps(content, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The JSON object in a file; empty where there is no such file, or something else in it."""
+    try:
+        found = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def read_yaml(path: Path, what: str = "can't be read") -> Any:
+    """What a YAML file holds.
+
+    Raises:
+        InputError: it can't be read or is no YAML; ``what``, and why.
+    """
+    import yaml
+
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:  # a ValueError: 2024-13-01, say
+        raise InputError(f"{path}: {what} ({one_line(error)})") from error

@@ -60,10 +60,11 @@ def track(
 
 
 def batches(
-    items: Sequence[_T], size: int, what: str, unit: str = "sentences", *, shown: bool = True
+    items: Sequence[_T], size: int, what: str, *, shown: bool = True
 ) -> Iterator[Sequence[_T]]:
-    """The items in slices of at most ``size``, with a bar that counts items."""
-    with progress_bar(what, unit, shown=shown) as update:
+    """Sentences, or what stands for them, in slices of at most ``size``, with a bar that counts
+    them."""
+    with progress_bar(what, "sentences", shown=shown) as update:
         for start in range(0, len(items), size):
             update(start, len(items), what)
             yield items[start : start + size]

@@ -7,11 +7,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-
 from decoupled_ner.comparison.results import file_part
-from decoupled_ner.data.files import decode_text, read_bytes
-from decoupled_ner.disk import sha256_of
+from decoupled_ner.disk import read_yaml, sha256_of
 from decoupled_ner.locations import dataset_recipe, find_recipe, recipe_folder, runs_folder
 from decoupled_ner.models.encoder import is_small, load_encoder_config
 from decoupled_ner.training.chain_inputs import (
@@ -135,22 +132,14 @@ def read_experiment(path: Path) -> Experiment:
     Raises:
         InputError: the file is missing, is no such YAML, or has other fields.
     """
+    content = read_yaml(path)
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
         given = {"name": path.stem, **content}
         systems = tuple(
             System(name, **_fields(System, row or {}, f"{path}: {name}"))
             for name, row in given.pop("systems").items()
         )
         return Experiment(systems=systems, **_fields(Experiment, given, str(path)))
-    except InputError:
-        raise
-    except (
-        OSError,
-        ValueError,
-        yaml.YAMLError,
-    ) as error:  # a date that is none, UTF-8 that is none
-        raise InputError(f"{path}: can't be read ({' '.join(str(error).split())})") from error
     except (TypeError, AttributeError, KeyError) as error:
         raise InputError(f"{path}: no experiment: needs dataset and systems ({error})") from error
 
@@ -282,8 +271,8 @@ def _find(name: str, dataset: str, encoder: str) -> tuple[Stage, Path]:
 def _has_parts(recipe: Path) -> bool:
     """Whether a recipe is of a tagger; of what is no recipe Lightning will say so."""
     try:
-        return "parts" in yaml.safe_load(decode_text(read_bytes(recipe), recipe))["model"]
-    except (ValueError, yaml.YAMLError, LookupError, TypeError):
+        return "parts" in read_yaml(recipe)["model"]
+    except (InputError, LookupError, TypeError):
         return False
 
 

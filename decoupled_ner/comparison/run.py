@@ -3,7 +3,6 @@ not take the others with it; finished runs are not done again, unfinished ones g
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -13,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Lock
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import torch
 
@@ -22,7 +21,7 @@ from decoupled_ner.comparison.records import record_of
 from decoupled_ner.comparison.results import Result, write_result
 from decoupled_ner.comparison.tables import cost_plot, plot, score_table
 from decoupled_ner.data.files import write_lines
-from decoupled_ner.disk import stamp_of, told_of_writing, write_json
+from decoupled_ner.disk import read_json, stamp_of, told_of_writing, write_json
 from decoupled_ner.progress import Progress, no_progress
 from decoupled_ner.training.runs import only_process, written_since
 from decoupled_ner.types import InputError
@@ -145,12 +144,10 @@ class _Pool:
         """Run it unless it is done; None where it is then."""
         state = planned.runs / f"seed-{planned.seed}.json"
         result, last = planned.folder / "result.json", planned.folder / "checkpoints" / "last.ckpt"
-        begun = _read(state)
+        begun = read_json(state)
         left = begun.pop("left", [None, None])
         if begun != planned.settings:
-            # Runs on published sets did not always say what files these had.
-            if {"data": planned.settings["data"], **begun} != planned.settings:
-                left = [stamp_of(result), stamp_of(last)]  # by an earlier run
+            left = [stamp_of(result), stamp_of(last)]  # by an earlier run
             planned.runs.mkdir(parents=True, exist_ok=True)
             write_json(state, {**planned.settings, "left": left})
         if written_since(result, left[0]):
@@ -205,14 +202,6 @@ def _share(place: int, jobs: int) -> dict[str, str]:
         names = allowed.split(",") if allowed else [str(gpu) for gpu in range(gpus)]
         share["CUDA_VISIBLE_DEVICES"] = names[place % gpus].strip()
     return share
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        return found if isinstance(found, dict) else {}
-    except (OSError, ValueError):
-        return {}
 
 
 def _write(

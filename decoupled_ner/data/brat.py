@@ -16,7 +16,6 @@ it than without it.
 
 from __future__ import annotations
 
-import hashlib
 import lzma
 import re
 import tarfile
@@ -29,7 +28,7 @@ from itertools import pairwise
 from pathlib import Path, PurePath, PurePosixPath
 from typing import NamedTuple
 
-from decoupled_ner.data.files import Parsed, decode_text, located, read_bytes
+from decoupled_ner.data.files import Parsed, decode_text, located, read_bytes, text_digest
 from decoupled_ner.labels import checked_type
 from decoupled_ner.types import Entity, InputError, Sentence, entity_at, one_line
 
@@ -96,8 +95,7 @@ def split_documents(documents: Iterable[Document]) -> dict[str, list[Document]]:
     the same side, whatever other documents there are."""
     splits: dict[str, list[Document]] = {"train": [], "dev": [], "test": []}
     for document in documents:
-        digest = hashlib.sha256(document.text.encode("utf-8")).digest()
-        place = int.from_bytes(digest[:8]) / 2**64
+        place = text_digest(document.text) / 2**64
         splits["train" if place < 0.6 else "dev" if place < 0.8 else "test"].append(document)
     return splits
 

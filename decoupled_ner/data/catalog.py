@@ -8,7 +8,6 @@ file. ``?format=NAME`` after the path says the format where the extension doesn'
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -16,7 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from decoupled_ner.data.brat import BRAT_FILES, read_documents, sentences_of, split_documents
-from decoupled_ner.data.files import Parsed
+from decoupled_ner.data.files import Parsed, is_held_out, text_digest
 from decoupled_ner.data.formats import (
     BRAT,
     SPLITS,
@@ -210,15 +209,10 @@ def _relabel(parsed: Parsed, label: Callable[[str], str | None]) -> Parsed:
     return replace(parsed, sentences=tuple(relabelled(s) for s in parsed.sentences))
 
 
-def text_digest(text: str) -> int:
-    """A fixed pseudo-random integer below 2**64."""
-    return int.from_bytes(hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:8])
-
-
 def _hold_out(parsed: Mapping[str, Parsed], part: float) -> dict[str, Parsed]:
     """Move a part of train to dev by a hash of the text, so duplicates fall on the same side."""
     train = parsed["train"]
-    chosen = [text_digest(sentence.text) < part * 2**64 for sentence in train.sentences]
+    chosen = [is_held_out(sentence.text, part) for sentence in train.sentences]
     pairs = list(zip(train.sentences, chosen, strict=True))
     kept = replace(train, sentences=tuple(s for s, held_out in pairs if not held_out))
     return {**parsed, "train": kept, "dev": Parsed(tuple(s for s, held_out in pairs if held_out))}

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from decoupled_ner.data.distant import read_distant
-from decoupled_ner.data.mentions import is_held_out
+from decoupled_ner.data.files import is_held_out
 from decoupled_ner.types import InputError, NoisySentence
 
 # Rows whose texts are made Python strings together.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import lzma
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
@@ -163,3 +164,13 @@ def _packed(raw: BinaryIO, suffix: str) -> BinaryIO:
     if suffix == ".gz":
         return cast(BinaryIO, gzip.GzipFile("", "wb", fileobj=raw, mtime=0))
     return raw
+
+
+def text_digest(text: str) -> int:
+    """A fixed pseudo-random integer below 2**64."""
+    return int.from_bytes(hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:8])
+
+
+def is_held_out(text: str, share: float) -> bool:
+    """Whether a text is kept for validation: by its hash, so that equal texts fall on one side."""
+    return text_digest(text) < share * 2**64

@@ -9,30 +9,11 @@ from pathlib import Path
 from typing import Protocol
 
 from decoupled_ner.data.brat import read_brat
-from decoupled_ner.data.brat_writer import write_brat
-from decoupled_ner.data.conll import read_conll, write_conll
+from decoupled_ner.data.conll import read_conll
 from decoupled_ner.data.files import Parsed, ending
-from decoupled_ner.data.jsonl import read_cluener, read_jsonl, write_jsonl
+from decoupled_ner.data.jsonl import read_cluener, read_jsonl
 from decoupled_ner.labels import SCHEMES
 from decoupled_ner.types import InputError
-
-__all__ = [
-    "BRAT",
-    "FORMATS",
-    "SPLITS",
-    "Parsed",
-    "Reader",
-    "format_of",
-    "read_brat",
-    "read_cluener",
-    "read_conll",
-    "read_file",
-    "read_jsonl",
-    "split_of",
-    "write_brat",
-    "write_conll",
-    "write_jsonl",
-]
 
 
 class Reader(Protocol):

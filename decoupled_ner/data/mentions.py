@@ -3,7 +3,6 @@ many of each an epoch draws. Entries are rows of its columns; texts are read a f
 
 from __future__ import annotations
 
-import hashlib
 import random
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from decoupled_ner.candidates.base import CandidateGenerator
 from decoupled_ner.data.catalog import load_dataset
+from decoupled_ner.data.files import is_held_out
 from decoupled_ner.gazetteer import UNTYPED, Columns, Gazetteer, load_gazetteer
 from decoupled_ner.gazetteer.build import build_entries
 from decoupled_ner.gazetteer.sources import load_sources
@@ -174,9 +174,3 @@ def draw(group: Rows, start: int, stop: int, seed: str) -> Rows:
     ]
     before = passes.start * len(group)
     return np.concatenate([group[:0], *orders])[start - before : stop - before]
-
-
-def is_held_out(text: str, share: float) -> bool:
-    """Whether a text is kept for validation: by its hash, so that equal texts fall on one side."""
-    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
-    return int.from_bytes(digest[:8]) < share * 2**64

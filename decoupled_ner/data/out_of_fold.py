@@ -24,8 +24,8 @@ from typing import Any
 import numpy as np
 
 from decoupled_ner.candidates.base import CandidateGenerator
-from decoupled_ner.data.catalog import Dataset, text_digest
-from decoupled_ner.data.files import located, numbered_lines, write_lines
+from decoupled_ner.data.catalog import Dataset
+from decoupled_ner.data.files import located, numbered_lines, text_digest, write_lines
 from decoupled_ner.data.jsonl import json_object
 from decoupled_ner.metrics.budget import budget_threshold
 from decoupled_ner.types import InputError, Region

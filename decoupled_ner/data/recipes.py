@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from decoupled_ner.candidates.gazetteer import with_mentions_of
 from decoupled_ner.candidates.registry import generator_from_config
 from decoupled_ner.candidates.union import Union
 from decoupled_ner.data.catalog import Dataset, load_dataset
+from decoupled_ner.disk import read_yaml
 from decoupled_ner.types import InputError
 
 
@@ -47,10 +46,7 @@ def recipe_candidates(path: Path, dataset: str, split: str) -> tuple[Dataset, Un
 
 
 def _data_settings(path: Path) -> dict[str, Any]:
-    try:
-        read = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError, ValueError) as error:  # of a date that is none, too
-        raise InputError(f"{path}: no readable recipe ({' '.join(str(error).split())})") from error
+    read = read_yaml(path, "no readable recipe")
     try:
         settings = read["data"]
         settings["candidates"]

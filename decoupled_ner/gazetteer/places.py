@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from itertools import chain
 from pathlib import Path
-from typing import Any
 
-import yaml
-
-from decoupled_ner.types import InputError, one_line
+from decoupled_ner.disk import read_yaml
+from decoupled_ner.types import InputError
 
 
 class PlaceSuffixes:
@@ -43,11 +41,7 @@ class PlaceSuffixes:
             InputError: the file is missing, is not such YAML, has one suffix under two types, or
                 has a type or a suffix that is empty or no text.
         """
-        try:
-            rules: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError, yaml.YAMLError) as error:
-            what = one_line(error)
-            raise InputError(f"{path}: cannot read place suffixes ({what})") from error
+        rules = read_yaml(path, "cannot read place suffixes")
         expected = f"{path}: expected 'TYPE: [suffix, ...]' lines"
         if not isinstance(rules, dict) or not all(isinstance(v, list) for v in rules.values()):
             raise InputError(expected)

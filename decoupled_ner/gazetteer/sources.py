@@ -11,9 +11,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, get_args
 
-import yaml
-
-from decoupled_ner.disk import sha256_of
+from decoupled_ner.disk import read_yaml, sha256_of
 from decoupled_ner.gazetteer.entries import LEAST_WEIGHT
 from decoupled_ner.gazetteer.normalise import Rules, Script
 from decoupled_ner.gazetteer.readers import FORMATS
@@ -83,11 +81,7 @@ def load_sources(path: str | Path) -> Plan:
         InputError: one line that names the source, its key and what is wrong.
     """
     path = Path(path)
-    try:
-        data: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:  # a ValueError: 2024-13-01, say
-        what = one_line(error)
-        raise InputError(f"{path}: cannot read the sources ({what})") from error
+    data = read_yaml(path, "cannot read the sources")
     if not isinstance(data, dict) or not isinstance(data.get("sources"), list):
         raise InputError(f"{path}: expected 'sources:' with a list under it")
     if unknown := set(data) - {"sources", "rules"}:

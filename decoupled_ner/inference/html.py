@@ -12,7 +12,6 @@ from decoupled_ner.data.files import write_lines
 from decoupled_ner.inference.evaluation import Evaluation
 from decoupled_ner.inference.highlight import (
     colours_of,
-    highlight_terminal,
     mark_html,
     safe_html,
 )
@@ -25,7 +24,7 @@ from decoupled_ner.inference.report_parts import (
 )
 from decoupled_ner.types import Sentence
 
-__all__ = ["highlight_html", "highlight_terminal", "report_html", "write_report"]
+__all__ = ["highlight_html", "report_html", "write_report"]
 
 
 def highlight_html(predictions: Sequence[Sentence], *, title: str = "Entities") -> str:

@@ -45,9 +45,9 @@ def with_own_proposer(
     union: Union, model: DecoupledModel, tokenizer: PreTrainedTokenizerBase
 ) -> Union:
     """The union with the model's own proposer, where it has one, and no other model's."""
-    others = [g for g in union.generators if not isinstance(g, OwnProposer)]
     found = own_proposer(model, tokenizer)
-    return Union([*others, *([OwnProposer(found)] if found else [])], union.max_length)
+    others = without_own_proposer(union)
+    return others.plus(OwnProposer(found)) if found else others
 
 
 def without_own_proposer(union: Union) -> Union:

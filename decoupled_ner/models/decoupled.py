@@ -229,8 +229,6 @@ class DecoupledModel(PreTrainedModel):
 def _check(config: DecoupledConfig) -> None:
     """Raise an InputError where a setting is out of its range."""
     check_policy(config.overlap)
-    if getattr(config, "head_hidden_size", 0):
-        raise InputError("a global classifier with a hidden layer is no longer read: train it anew")
     for name in ("alpha", "beta", "dropout"):
         if not 0 <= getattr(config, name) <= 1:
             raise InputError(f"{name}={getattr(config, name)} must be in [0, 1]")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-import json
 from collections.abc import Iterator, Mapping
 from importlib import resources
 from pathlib import Path
@@ -25,6 +24,7 @@ from transformers import (
 )
 from transformers.utils import logging
 
+from decoupled_ner.disk import read_json
 from decoupled_ner.types import InputError
 
 _Model = TypeVar("_Model", bound=PreTrainedModel)
@@ -199,11 +199,7 @@ def load_tokenizer(name_or_path: str) -> PreTrainedTokenizerBase:
 def _check_vocabulary(directory: Path, tokens: int) -> None:
     """Raise an `InputError` where a folder's vocabulary is larger than its encoder's, or so much
     smaller that it was cut short. Some are a little smaller: weights are padded."""
-    try:
-        settings = json.loads((directory / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return  # a hub's encoder, or a vocabulary alone
-    settings = settings if isinstance(settings, dict) else {}
+    settings = read_json(directory / "config.json")  # empty: a hub's, or a vocabulary alone
     own = settings.get("encoder")  # of a model of ours
     rows = (own if isinstance(own, dict) else settings).get("vocab_size")
     if isinstance(rows, int) and not 0.75 * rows <= tokens <= rows:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import shutil
 import time
@@ -12,7 +11,7 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback, RichProgressBar
 
-from decoupled_ner.disk import beside
+from decoupled_ner.disk import beside, read_json
 from decoupled_ner.training.cli import ResumePoint
 from decoupled_ner.training.schedule import StableDecay
 from decoupled_ner.types import InputError
@@ -71,9 +70,9 @@ class Budget(Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self._seconds_before = state_dict["seconds"]
-        self._had_finished = state_dict.get("finished", False)
+        self._had_finished = state_dict["finished"]
         decay = state_dict["schedule"]
-        if self.finish and "decay" in state_dict:  # earlier versions did not say
+        if self.finish:
             # The recipe's steps are not the run's: what has not begun by itself begins now.
             decay = state_dict["decay"]
             self.schedule.leave_open()
@@ -125,11 +124,8 @@ class Budget(Callback):
     @staticmethod
     def _saved(trainer: pl.Trainer) -> bool:
         """Whether the run has written what it is, at this step."""
-        try:
-            result = json.loads((Path(trainer.default_root_dir) / "result.json").read_bytes())
-            return bool(result["finished"] and result["steps"] == trainer.global_step)
-        except (OSError, ValueError, LookupError, TypeError):
-            return False
+        result = read_json(Path(trainer.default_root_dir) / "result.json")
+        return bool(result.get("finished") and result.get("steps") == trainer.global_step)
 
     def _now(self) -> float:
         """Seconds of training in this call, while it lasts."""

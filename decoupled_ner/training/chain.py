@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TextIO
 
-from decoupled_ner.disk import sha256_of, stamp_of, write_json
+from decoupled_ner.disk import read_json, sha256_of, stamp_of, write_json
 from decoupled_ner.training.runs import (
     CHAIN_STEP,
     STEP_FILE,
@@ -82,76 +82,69 @@ class Step:
             return None
         return hashlib.sha256("".join(parts).encode()).hexdigest()
 
-
-@dataclass(frozen=True)
-class Chain:
-    """The steps of one recipe in their order."""
-
-    steps: tuple[Step, ...]
-
-    def state(self, step: Step) -> tuple[State, str]:
-        """Whether a step is to be run, and what changed since it ran."""
-        record = _read_record(step.record)
+    def state(self) -> tuple[State, str]:
+        """Whether it is to be run, and what changed since it ran."""
+        record = _read_record(self.record)
         if record is None:
             return "new", ""
-        if record["fingerprint"] != step.fingerprint:
+        if record["fingerprint"] != self.fingerprint:
             before = record["inputs"]
-            names = [n for n, checksum in step.inputs.items() if before.get(n) != checksum]
-            names += [n for n in before if n not in step.inputs]
+            names = [n for n, checksum in self.inputs.items() if before.get(n) != checksum]
+            names += [n for n in before if n not in self.inputs]
             return "changed", ", ".join(names) or "settings"
         if record["result"] is None:
             return "unfinished", ""
-        if step.made() != record["result"]:
+        if self.made() != record["result"]:
             return "changed", _OUTPUT
         return "up to date", ""
 
-    def run(self, step: Step, output: TextIO | None = None) -> None:
-        """Run a step, from its last checkpoint where it was interrupted.
+    def run(self, output: TextIO | None = None) -> None:
+        """Run it, from its last checkpoint where it was interrupted.
 
         Args:
             output: where to it prints; None for this process's standard output.
 
         Raises:
-            InputError: the command failed, or the step's options stopped it before its end.
+            InputError: the command failed, or its options stopped it before its end.
         """
-        arguments = [*step.arguments, *step.how]
-        last = step.folder / "checkpoints" / "last.ckpt"
+        arguments = [*self.arguments, *self.how]
+        last = self.folder / "checkpoints" / "last.ckpt"
         record = {
-            "step": step.name,
-            "arguments": list(step.arguments),
-            "inputs": dict(step.inputs),
-            "fingerprint": step.fingerprint,
-            "output": str(step.folder),
+            "step": self.name,
+            "arguments": list(self.arguments),
+            "inputs": dict(self.inputs),
+            "fingerprint": self.fingerprint,
+            "output": str(self.folder),
             "left": stamp_of(last),  # by an earlier run
         }
-        state, why = self.state(step)
+        state, why = self.state()
         done = False
         if state == "unfinished":
-            record["left"] = (_read_record(step.record) or {}).get("left")
-            began = _began(step)
-            done = began and _is_done(step)  # and was ended before it could be recorded
+            record["left"] = (_read_record(self.record) or {}).get("left")
+            began = _began(self)
+            done = began and _is_done(self)  # and was ended before it could be recorded
             if began and written_since(last, record["left"]):
                 arguments.append("--ckpt_path=last")
         else:
-            if why == _OUTPUT and step.name not in RESUMABLE:
+            if why == _OUTPUT and self.name not in RESUMABLE:
                 # What such a command finds it takes for its own; the folder is the chain's alone.
-                shutil.rmtree(step.folder, ignore_errors=True)
-            step.record.parent.mkdir(parents=True, exist_ok=True)
-            write_json(step.record, {**record, "result": None})
-        if not done and (status := _call(arguments, step, output)):
-            raise InputError(f"step {step.name} ended with status {status}: see above")
-        if not step.result.is_file():
-            raise InputError(f"step {step.name} ended without {step.result}: look at its options")
-        if not _finished(step.result):
+                shutil.rmtree(self.folder, ignore_errors=True)
+            self.record.parent.mkdir(parents=True, exist_ok=True)
+            write_json(self.record, {**record, "result": None})
+        if not done and (status := _call(arguments, self, output)):
+            raise InputError(f"step {self.name} ended with status {status}: see above")
+        if not self.result.is_file():
+            raise InputError(f"step {self.name} ended without {self.result}: look at its options")
+        if not _finished(self.result):
             raise InputError(
-                f"step {step.name} stopped before its end, as its options say: the same command"
+                f"step {self.name} stopped before its end, as its options say: the same command"
                 " goes on with it"
             )
-        made = step.made()
+        made = self.made()
         if made is None:
-            parts = ", ".join(step.leaves)
-            raise InputError(f"step {step.name} ended without {parts} in {step.folder}: see above")
-        write_json(step.record, {**record, "result": made})
+            parts = ", ".join(self.leaves)
+            raise InputError(f"step {self.name} ended without {parts} in {self.folder}: see above")
+        write_json(self.record, {**record, "result": made})
 
 
 def _call(arguments: Sequence[str], step: Step, output: TextIO | None) -> int:
@@ -182,8 +175,5 @@ def _finished(result: Path) -> bool:
 
 
 def _read_record(path: Path) -> dict[str, Any] | None:
-    try:
-        record: Any = json.loads(path.read_text(encoding="utf-8"))
-        return record if {"fingerprint", "inputs", "result"} <= record.keys() else None
-    except (OSError, ValueError, AttributeError):
-        return None
+    record = read_json(path)
+    return record if {"fingerprint", "inputs", "result"} <= record.keys() else None

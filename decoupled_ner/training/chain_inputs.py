@@ -12,8 +12,9 @@ from decoupled_ner.data.catalog import DATASETS, load_dataset
 from decoupled_ner.data.distant.texts import text_files
 from decoupled_ner.data.files import decode_text, read_bytes
 from decoupled_ner.data.formats import path_and_format
-from decoupled_ner.disk import sha256_of
+from decoupled_ner.disk import read_yaml, sha256_of
 from decoupled_ner.gazetteer.sources import load_sources, locate
+from decoupled_ner.types import InputError
 
 #: The setting that names a data set whose mentions are read.
 _EXCLUDES = "exclude_mentions_of"
@@ -81,12 +82,12 @@ def has_proposer(recipe: Path) -> bool:
     """Whether a recipe of unified training has a proposer, among its candidates or on the model's
     own encoder; of what is no recipe Lightning will say so."""
     try:
-        settings = yaml.safe_load(recipe.read_text(encoding="utf-8"))
+        settings = read_yaml(recipe)
         joint = (settings.get("model") or {}).get("proposer")
         if joint and joint.get("gamma", 1):
             return True
         return "ProposerCandidates" in str(settings["data"]["candidates"])
-    except (OSError, ValueError, yaml.YAMLError, LookupError, AttributeError, TypeError):
+    except (InputError, LookupError, AttributeError, TypeError):
         return False
 
 

@@ -10,11 +10,10 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from decoupled_ner.disk import read_yaml
 from decoupled_ner.locations import find_recipe, recipe_folder, runs_folder
 from decoupled_ner.models.encoder import is_small, load_encoder_config, resolve_encoder
-from decoupled_ner.training.chain import RESUMABLE, Chain, Step
+from decoupled_ner.training.chain import RESUMABLE, Step
 from decoupled_ner.training.chain_inputs import (
     dataset_inputs,
     encoder_inputs,
@@ -49,8 +48,8 @@ def plan_chain(
     text: Sequence[str] = (),
     sources: str | None = None,
     seed: int = 1,
-) -> Chain:
-    """The chain of a recipe in ``pretrain/chains``.
+) -> tuple[Step, ...]:
+    """The steps of a recipe in ``pretrain/chains``.
 
     Args:
         name: the recipe's name or path.
@@ -78,7 +77,7 @@ def plan_chain(
     if recipe.get("proposer") is not None:
         builder.proposer(recipe["proposer"])
     builder.unify(recipe.get("recipe"), gazetteer, recipe["unify"])
-    return Chain(tuple(builder.steps))
+    return tuple(builder.steps)
 
 
 class _Builder:
@@ -230,10 +229,7 @@ class _Builder:
 
 def _read(path: Path) -> dict[str, Any]:
     """A chain's recipe, with every key checked."""
-    try:
-        recipe: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:  # a ValueError: 2024-13-01, say
-        raise InputError(f"{path}: can't be read ({error})".replace("\n", " ")) from error
+    recipe = read_yaml(path)
     if not isinstance(recipe, dict) or not {"dataset", "text", "sources"} <= recipe.keys() <= _KEYS:
         raise InputError(
             f"{path}: needs dataset, text and sources, and may have recipe, {', '.join(_OPTIONS)}"

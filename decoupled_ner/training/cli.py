@@ -23,6 +23,7 @@ from pytorch_lightning.callbacks import (
 )
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 
+from decoupled_ner.disk import read_yaml
 from decoupled_ner.training.base import BaseTraining
 from decoupled_ner.training.datamodule import TrainingData
 from decoupled_ner.training.effort import Effort
@@ -284,18 +285,22 @@ class TrainingCLI(LightningCLI):
         Raises:
             InputError: another setting; names it.
         """
-        try:
-            written = (self.folder / "config.yaml").read_text(encoding="utf-8")
-        except OSError:
+        written = self.folder / "config.yaml"
+        if not written.is_file():
             return
         parser, config = self._parser(self.subcommand), self.config[self.subcommand]
         given = yaml.safe_load(parser.dump(config, skip_none=False))
-        for name, before, now in _differences(yaml.safe_load(written), given):
+        for name, before, now in _differences(read_yaml(written), given):
             if name.startswith(("model.", "data.")) and name not in self.may_change:
                 raise InputError(
                     f"the run in {self.folder} began with {name}={before}, and would go on with"
                     f" {now}: give it the same, or begin anew without --ckpt_path"
                 )
+
+    def dev_scores(self) -> dict[str, float]:
+        """The last scores on dev, or on what pre-training holds out."""
+        scores = self.trainer.callback_metrics.items()
+        return {k.removeprefix("dev/"): float(v) for k, v in scores if k.startswith("dev/")}
 
     @property
     def selects_on_dev(self) -> bool:

@@ -48,8 +48,6 @@ class ContextData(StageOneData):
         InputError: the folder is missing, unfinished or without a label, or a setting is wrong.
     """
 
-    selects_on_dev = False  # the last state counts: held-out labels are noisy as all others
-
     def __init__(
         self,
         encoder: str,
@@ -87,8 +85,7 @@ class ContextData(StageOneData):
         self._encoder = ContextEncoder(encoder, max_tokens)
         self.validation_sentences = held_out_sentences(distant, held_out, validation_sentences)
         EndlessSentences(distant, held_out, seed).read(0, 1)  # says so if there is none
-        labelled: int = self.manifest.get("labelled", self.manifest["sentences"])
-        everything = max(1, round(labelled * (1 - held_out)))
+        everything = max(1, round(int(self.manifest["labelled"]) * (1 - held_out)))
         self.sentences_per_epoch = min(sentences_per_epoch or everything, everything)
 
     @property
@@ -228,7 +225,7 @@ class ContextTraining(StageOneTraining):
         output = self.model(batch.ids, batch.mask, batch.masked)
         mlm = F.cross_entropy(output.tokens, batch.targets, reduction="sum")
         types = self.type_loss(output.types, batch.labels)
-        tokens, items = mlm.new_tensor(len(batch.targets)), mlm.new_tensor(len(batch.labels))
+        tokens, items = mlm.new_full((), len(batch.targets)), mlm.new_full((), len(batch.labels))
         self.log_dict({"train/mlm": mlm.detach() / tokens, "train/type": types.detach() / items})
         return self.mlm_weight * self.mean_over_ranks(
             mlm, tokens

@@ -73,8 +73,9 @@ class TrainingData(pl.LightningDataModule, ABC):
 
     @property
     def selects_on_dev(self) -> bool:
-        """Whether the state that is best on dev is kept, rather than the last."""
-        return self.validates
+        """Whether the state that is best on dev is kept, rather than the last, which counts in
+        pre-training: what is held out there is as noisy as the rest."""
+        return False
 
     @property
     def shows_progress(self) -> bool:
@@ -125,6 +126,7 @@ class TrainingData(pl.LightningDataModule, ABC):
             batches,
             lambda: (trainer.current_epoch, progress.processed),  # type: ignore[attr-defined]
             self.num_workers,
+            endless=self.endless,
         )
 
 

@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from rich.console import Console
 
 from decoupled_ner.data.catalog import DATASETS, is_dataset
-from decoupled_ner.disk import write_json
+from decoupled_ner.disk import read_yaml, write_json
 from decoupled_ner.inference.compute import DType
 from decoupled_ner.inference.evaluate import render
 from decoupled_ner.inference.html import write_report
@@ -27,6 +26,7 @@ from decoupled_ner.training.data import UnifiedData
 from decoupled_ner.training.datamodule import TrainingData
 from decoupled_ner.training.runs import (
     dataset_slug,
+    device_name,
     environment,
     only_process,
     run_folder,
@@ -227,6 +227,7 @@ def train(
             "items_seen": cli.effort.items,
             "tokens_seen": cli.effort.tokens,
             **cli.model.facts(),
+            "device": device_name(cli.trainer.strategy.root_device),
             **environment(),
         }
         (finish or finish_recognizer)(cli, folder, record)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
-from itertools import count
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import DataLoader
 
 from decoupled_ner.data.corpus import (
     BlockMasker,
@@ -64,7 +63,6 @@ class MaskedLMData(TrainingData):
         InputError: a text can't be read or is too short, or a setting is out of its range.
     """
 
-    selects_on_dev = False
     endless = True
 
     def __init__(
@@ -143,16 +141,6 @@ class MaskedLMData(TrainingData):
     @cached_property
     def _training_text(self) -> tuple[PackedBlocks, SingleLines | None]:
         return self._read(self.corpus.train, self.batch_size, self.seed)  # finds lines in all of it
-
-    def train_dataloader(self) -> EndlessLoader:
-        trainer = self.trainer
-        assert trainer is not None
-        progress = trainer.fit_loop.epoch_loop.batch_progress.current
-        return EndlessLoader(
-            self.training_batches(trainer.global_rank, trainer.world_size),
-            lambda: progress.processed,  # type: ignore[attr-defined]
-            self.num_workers,
-        )
 
     def val_dataloader(self) -> DataLoader[MaskedBlocks]:
         """Each rank's share of the held-out blocks, the same blocks and masks every time and for
@@ -254,41 +242,3 @@ class BlockBatches(Batches):
     def collate(self, items: Sequence[tuple[Source, int]]) -> MaskedBlocks:
         source, numbers = items[0][0], np.array([number for _, number in items], np.int64)
         return self.masker(*source.read(numbers), numbers)
-
-
-class _Numbers(Sampler[tuple[int, int]]):
-    """(0, number) from ``start`` on, without end."""
-
-    start = 0
-
-    def __iter__(self) -> Iterator[tuple[int, int]]:
-        yield from ((0, number) for number in count(self.start))
-
-
-class EndlessLoader(DataLoader[MaskedBlocks]):
-    """Loads batches in one epoch that never ends, so that a run may stop and go on anywhere.
-
-    Args:
-        batches_done: how many batches have been trained on. The trainer knows; a loader does not,
-            since batches are fetched ahead.
-    """
-
-    sampler: _Numbers
-
-    def __init__(
-        self, batches: BlockBatches, batches_done: Callable[[], int], num_workers: int
-    ) -> None:
-        self._batches_done = batches_done
-        super().__init__(
-            batches,
-            batch_size=None,
-            sampler=_Numbers(),
-            num_workers=num_workers,
-            persistent_workers=num_workers > 0,
-        )
-
-    def state_dict(self) -> dict[str, int]:
-        return {"batches_done": self._batches_done()}
-
-    def load_state_dict(self, state: dict[str, int]) -> None:
-        self.sampler.start = state["batches_done"]

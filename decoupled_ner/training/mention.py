@@ -79,8 +79,6 @@ class MentionData(StageOneData):
             setting is out of range.
     """
 
-    selects_on_dev = False  # the last state counts: held-out entries are noisy as all others
-
     def __init__(
         self,
         encoder: str,
@@ -247,7 +245,7 @@ class MentionTraining(StageOneTraining):
 
     def training_step(self, batch: MentionBatch, batch_idx: int) -> Tensor:
         loss = self.type_loss(self.model(batch.ids, batch.mask), batch.labels)
-        items = loss.new_tensor(len(batch.labels))
+        items = loss.new_full((), len(batch.labels))
         self.log("train/loss", loss.detach() / items)
         return self.mean_over_ranks(loss, items)
 

@@ -60,12 +60,8 @@ def pretrain(
         assert isinstance(module, StageOneTraining)
         module.save_encoder(folder / "encoder")
         write_curves(folder)
-        scores = {
-            name.removeprefix("dev/"): float(value)
-            for name, value in cli.trainer.callback_metrics.items()
-            if name.startswith("dev/")
-        }
-        write_json(folder / "result.json", {"stage": stage, **record, "held_out": scores})
+        held_out = cli.dev_scores()
+        write_json(folder / "result.json", {"stage": stage, **record, "held_out": held_out})
         print(f"encoder {folder / 'encoder'}")
 
     return train(

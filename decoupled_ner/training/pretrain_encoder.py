@@ -155,12 +155,7 @@ def pretrain_encoder(
     def save(cli: TrainingCLI, folder: Path, record: dict[str, Any]) -> None:
         module = cli.model
         assert isinstance(module, MaskedLMTraining)
-        held_out = {
-            key.removeprefix("dev/"): float(value)
-            for key, value in cli.trainer.callback_metrics.items()
-            if key.startswith("dev/")
-        }
-        record = {"stage": "encoder", "name": name, **record, "held_out": held_out}
+        record = {"stage": "encoder", "name": name, **record, "held_out": cli.dev_scores()}
         save_masked_lm(module.masked_lm, module.tokenizer, folder / name, card(module, record))
         write_json(folder / "result.json", record)
         more = "" if record["finished"] else "; --ckpt_path last goes on, --finish ends it"

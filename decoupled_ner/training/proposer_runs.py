@@ -138,12 +138,7 @@ def finish_proposer(cli: TrainingCLI, folder: Path, record: dict[str, Any]) -> N
     # After training Lightning has moved the module to the CPU.
     module.to(cli.trainer.strategy.root_device)
     proposer = module.proposer()
-    record |= {
-        "dataset": data.data.name,
-        "train_sentences": len(data.annotated_sentences),
-        "extra_sentences": len(data.training_sentences) - len(data.annotated_sentences),
-        "checksums": dict(data.data.checksums),
-    }
+    record |= data.facts()
     if data.fold:
         _write_fold(proposer, data, folder / FOLD_FILE, record)
     else:

@@ -120,6 +120,15 @@ class SentenceData(TrainingData):
     def identity(self) -> dict[str, Any]:
         return {"data set": sorted(self.data.checksums.values())}  # files may be renamed
 
+    def facts(self) -> dict[str, Any]:
+        """What a result says of the sentences that were trained on."""
+        return {
+            "dataset": self.data.name,
+            "train_sentences": len(self.annotated_sentences),
+            "extra_sentences": len(self.training_sentences) - len(self.annotated_sentences),
+            "checksums": dict(self.data.checksums),
+        }
+
     def require_entities(self) -> None:
         """Raise an `InputError` if there is no entity to train on."""
         if not any(sentence.entities for sentence in self.training_sentences):

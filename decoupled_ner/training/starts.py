@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from decoupled_ner.disk import read_json, read_yaml
 from decoupled_ner.locations import runs_folder
 from decoupled_ner.models.encoder import load_encoder_config, load_tokenizer
 from decoupled_ner.types import InputError
@@ -67,9 +65,9 @@ def resumed_start(folder: Path, start: Start) -> Start:
     """What a run that is resumed began with, as its settings say; ``start`` where they, or the
     folder that they name, are gone."""
     try:
-        settings = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+        settings = read_yaml(folder / "config.yaml")
         names = [settings["model"]["encoder"], settings["model"].get("context_encoder")]
-    except (OSError, ValueError, yaml.YAMLError, LookupError, TypeError, AttributeError):
+    except (InputError, LookupError, TypeError, AttributeError):
         return start
     names = [name for name in names if name]
     # A hub id has two parts at most.
@@ -103,11 +101,8 @@ def stage_one_run(encoder: str | Path) -> dict[str, Any] | None:
     path = Path(encoder).parent / "result.json"
     if not (Path(encoder) / "config.json").is_file() or not path.is_file():
         return None
-    try:
-        run: Any = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return run if isinstance(run, dict) and run.get("stage") in STAGES else None
+    run = read_json(path)
+    return run if run.get("stage") in STAGES else None
 
 
 def _shape(encoder: str) -> tuple[list[Any], dict[str, int]]:

@@ -374,22 +374,6 @@ def test_other_files_of_a_published_set_are_other_runs(
     assert all(one != other for one, other in zip(before, after, strict=True))
 
 
-def test_runs_that_do_not_say_what_files_a_published_set_had_are_kept(
-    machine: Machine, checksums: dict[str, str], tmp_path: Path
-) -> None:
-    compare(experiment(seeds=(1,)), tmp_path)
-    for state in tmp_path.glob("runs/*/seed-1.json"):
-        settings = json.loads(state.read_text())
-        del settings["data"]
-        state.write_text(json.dumps(settings))
-    machine.commands.clear()
-    compare(experiment(seeds=(1,)), tmp_path)
-    assert not machine.commands
-    checksums["data train"] = "2"
-    compare(experiment(seeds=(1,)), tmp_path)
-    assert len(machine.commands) == len(F1)
-
-
 def test_some_rows_of_an_experiment(machine: Machine, tmp_path: Path) -> None:
     given = experiment(against="bert-fc", seeds=(1,), rows=("decoupled",))
     [result] = compare(given, tmp_path).results

@@ -17,12 +17,14 @@ from decoupled_ner.data.brat import (
     JOINED,
     MISMATCH,
     Document,
+    read_brat,
     read_documents,
     sentences_of,
     split_documents,
 )
+from decoupled_ner.data.brat_writer import write_brat
 from decoupled_ner.data.catalog import load_dataset
-from decoupled_ner.data.formats import read_brat, read_file, write_brat
+from decoupled_ner.data.formats import read_file
 from decoupled_ner.types import Entity, InputError, Sentence, entity_at
 
 TEXT = "  患者有2型糖\n尿病。血糖 高!\n\n用药:胰岛素"

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from decoupled_ner.data.catalog import DATASETS, Dataset, load_dataset
-from decoupled_ner.data.formats import write_conll, write_jsonl
+from decoupled_ner.data.conll import write_conll
+from decoupled_ner.data.jsonl import write_jsonl
 from decoupled_ner.data.locate import DATA_VARIABLE
 from decoupled_ner.data.rows import CATALOG
 from decoupled_ner.types import InputError, Sentence, entity_at

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from decoupled_ner.data.conll import conll_lines
-from decoupled_ner.data.formats import read_conll, read_file, write_conll
+from decoupled_ner.data.conll import conll_lines, read_conll, write_conll
+from decoupled_ner.data.formats import read_file
 from decoupled_ner.labels import SCHEMES, Scheme
 from decoupled_ner.types import Entity, InputError, Sentence, entity_at
 

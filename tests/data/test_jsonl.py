@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from decoupled_ner.data.formats import read_cluener, read_jsonl, write_jsonl
+from decoupled_ner.data.jsonl import read_cluener, read_jsonl, write_jsonl
 from decoupled_ner.types import Entity, InputError, Sentence, entity_at
 
 

@@ -104,9 +104,6 @@ def test_sentences_with_labels_are_those_alone(tmp_path: Path) -> None:
     shown = f"with labels</dt><dd>{made['labelled']}<"
     report = {"counts": counts, "types": {}, "doubtful": {}}
     assert shown in audit_html(report, title="")
-    path = tmp_path / "out" / "manifest.json"
-    path.write_text(json.dumps({k: v for k, v in made.items() if k != "labelled"}), "utf-8")
-    assert "labelled" not in noise_audit(tmp_path / "out")["counts"], "an older manifest"
 
 
 def test_a_damaged_shard_is_told(folder: Path) -> None:

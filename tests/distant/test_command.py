@@ -32,7 +32,8 @@ def given(monkeypatch: pytest.MonkeyPatch) -> list[DistantSettings]:
 
     def label_texts(texts: Any, gazetteer: Any, output: Any, found: DistantSettings, **_: Any):
         settings.append(found)
-        counts = {"sentences_read": 0, "sentences": 0, "entities": {}, "doubtful": {}}
+        counts = {"sentences_read": 0, "sentences": 0, "labelled": 0}
+        counts |= {"entities": {}, "doubtful": {}}
         return {"shards": [], **counts}
 
     monkeypatch.setattr(distant, "label_texts", label_texts)

@@ -15,7 +15,6 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
 import pytest
 
 from decoupled_ner.data.distant import DistantSettings, label_texts, noise_audit, read_distant
@@ -344,21 +343,6 @@ def test_a_second_call_waits_for_the_first(tmp_path: Path) -> None:
         first = label_texts([text], gazetteer(), out, settings, progress=call_again)
         assert second[0].result(60) == json.loads(json.dumps(first))
     assert all(seen[1:])
-
-
-def test_unlabelled_sentences_in_shards_of_an_earlier_version(tmp_path: Path) -> None:
-    text = write_text(tmp_path / "a.txt", 100)
-    first = label(tmp_path / "out", [text], keep_unlabelled=True)
-    having = sum(bool(row["entities"]) for row in rows(tmp_path / "out"))
-    assert having == first["labelled"] < first["sentences"]
-    for shard in (tmp_path / "out").glob("part-*"):
-        table = pq.read_table(shard)
-        counts = json.loads(table.schema.metadata[b"decoupled-ner"])
-        del counts["labelled"]
-        pq.write_table(table.replace_schema_metadata({b"decoupled-ner": json.dumps(counts)}), shard)
-    manifest = tmp_path / "out" / "manifest.json"
-    manifest.write_text(json.dumps({**first, "complete": False}), "utf-8")
-    assert label(tmp_path / "out", [text], keep_unlabelled=True) == json.loads(json.dumps(first))
 
 
 @pytest.mark.parametrize("key", ["settings", "entities", "shards", "name"])

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,7 +19,7 @@ from decoupled_ner.data.catalog import CATALOG
 from decoupled_ner.gazetteer import Gazetteer
 from decoupled_ner.locations import find_recipe, recipe_folder
 from decoupled_ner.training import chain
-from decoupled_ner.training.chain import Chain, Step
+from decoupled_ner.training.chain import Step
 from decoupled_ner.training.chain_inputs import option_inputs, setting_inputs
 from decoupled_ner.training.chain_plan import plan_chain
 from decoupled_ner.training.launch import Run
@@ -79,8 +80,8 @@ def recipe(tmp_path: Path) -> Path:
     return path
 
 
-def states(chain: Chain) -> dict[str, str]:
-    return {step.name: " ".join(chain.state(step)).strip() for step in chain.steps}
+def states(steps: Sequence[Step]) -> dict[str, str]:
+    return {step.name: " ".join(step.state()).strip() for step in steps}
 
 
 @pytest.mark.slow
@@ -89,7 +90,7 @@ def test_a_chain_runs_once_and_then_only_what_changed(
 ):
     text = recipe.parent / "text.txt"
 
-    def plan() -> Chain:
+    def plan() -> tuple[Step, ...]:
         return plan_chain(str(recipe), encoder=masked_lm)
 
     assert list(states(plan())) == [
@@ -105,12 +106,12 @@ def test_a_chain_runs_once_and_then_only_what_changed(
     main_all = ["all", str(recipe), "--encoder", masked_lm]
     run(main_all)
     assert set(states(plan()).values()) == {"up to date"}
-    result = json.loads((plan().steps[-1].result).read_text())
-    steps = {step.name: step for step in plan().steps}
+    result = json.loads((plan()[-1].result).read_text())
+    steps = {step.name: step for step in plan()}
     assert result["init"] == str(steps["context"].folder / "encoder")
     assert len(result["proposer_reading"]) == 3
     assert f"--data.proposer={steps['proposer'].folder / 'model'}" in steps["unify"].arguments
-    assert result["gazetteer_digest"] == Gazetteer.load(plan().steps[1].folder).digest
+    assert result["gazetteer_digest"] == Gazetteer.load(plan()[1].folder).digest
 
     capfd.readouterr()
     run(main_all)
@@ -132,7 +133,7 @@ def test_a_chain_runs_once_and_then_only_what_changed(
     said = capfd.readouterr()
     assert [step["step"] for step in json.loads(said.out)["steps"]] == list(changed)
     assert "== mention" in said.err and "encoder" in said.err
-    context = plan().steps[4]
+    context = plan()[4]
     context.result.unlink()  # as if it had been killed before its end
     record = context.record
     record.write_text(json.dumps({**json.loads(record.read_text()), "result": None}))
@@ -165,20 +166,20 @@ def test_the_demo_chain_runs(tmp_path: Path, masked_lm: str):
     planned = plan_chain(str(path), encoder=masked_lm)
     assert set(short) < states(planned).keys()
     assert set(states(planned).values()) == {"up to date"}
-    for step in planned.steps:
+    for step in planned:
         [*lefts] = step.folder.glob(step.leaves[0] if step.leaves else "part-*.parquet")
         left = lefts[0]
         left.rename(left.with_name("aside"))
-        assert planned.state(step) == ("changed", "its output"), left
+        assert step.state() == ("changed", "its output"), left
         left.with_name("aside").rename(left)
         file = next(left.glob("*.safetensors")) if left.is_dir() else left
         content = file.read_bytes()
         file.write_bytes(content[:-1])
-        assert planned.state(step) == ("changed", "its output"), left
+        assert step.state() == ("changed", "its output"), left
         file.write_bytes(content)
         if left.is_dir():
             (left / "README.md").write_text("a note")
-        assert planned.state(step) == ("up to date", "")
+        assert step.state() == ("up to date", "")
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
@@ -201,7 +202,7 @@ def test_every_shipped_chain_plans(
             file.write_text("在0 O\n\n" if row.format == "weibo" else "在 O\n\n")
     assert find_recipe("gazetteers", shipped["sources"]).is_file()
     planned = plan_chain(str(path), encoder=masked_lm, sources="sources")
-    steps = {step.name: step for step in planned.steps}
+    steps = {step.name: step for step in planned}
     assert steps.keys() >= {"gazetteer", "distant", "mention", "context", "unify"}
     assert steps.keys() & {"encoder", "proposer"} == shipped.keys() & {"encoder", "proposer"}
     for text in shipped["text"]:
@@ -232,7 +233,7 @@ def test_a_dry_run_shows_every_inputs_checksum(
             assert shown[step][name] == checksum
             assert f"{name} {checksum[:12]}" in table
     assert shown == {
-        step.name: dict(step.inputs) for step in plan_chain(str(recipe), encoder=masked_lm).steps
+        step.name: dict(step.inputs) for step in plan_chain(str(recipe), encoder=masked_lm)
     }
 
 
@@ -313,29 +314,29 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
 def test_what_an_earlier_run_left_is_not_resumed(machine: Machine, tmp_path: Path):
     last = tmp_path / "checkpoints" / "last.ckpt"
     machine.writes.append("checkpoints/last.ckpt")
-    Chain(()).run(step(tmp_path))
+    step(tmp_path).run()
     changed = step(tmp_path, "2")
     machine.status, machine.writes = 1, []  # ends before it has moved the earlier run aside
     for _ in range(2):
         with pytest.raises(InputError, match="ended with status 1"):
-            Chain(()).run(changed)
-        assert Chain(()).state(changed)[0] == "unfinished" and not machine.resumed
+            changed.run()
+        assert changed.state()[0] == "unfinished" and not machine.resumed
     (tmp_path / "result.json").unlink()  # now it has a folder of its own
     last.write_text("its own")
     (tmp_path / STEP_FILE).write_text(changed.fingerprint)
     machine.status, machine.writes = 0, ["result.json"]
-    Chain(()).run(changed)
-    assert machine.resumed and Chain(()).state(changed)[0] == "up to date"
+    changed.run()
+    assert machine.resumed and changed.state()[0] == "up to date"
 
 
 def test_a_run_by_hand_in_a_steps_place_is_not_resumed(machine: Machine, tmp_path: Path):
     machine.writes, machine.status = ["checkpoints/last.ckpt"], 1
     with pytest.raises(InputError, match="ended with status 1"):
-        Chain(()).run(step(tmp_path))
+        step(tmp_path).run()
     (tmp_path / STEP_FILE).unlink()  # it moved the step's folder aside and has its own
     (tmp_path / "checkpoints" / "last.ckpt").write_text("with other options")
     machine.writes, machine.status = ["result.json"], 0
-    Chain(()).run(step(tmp_path))
+    step(tmp_path).run()
     assert not machine.resumed
 
 
@@ -343,10 +344,10 @@ def test_a_copied_folder_is_done_still_and_goes_on(machine: Machine, tmp_path: P
     last = tmp_path / "checkpoints" / "last.ckpt"
     machine.writes, machine.status = ["checkpoints/last.ckpt"], 1
     with pytest.raises(InputError, match="ended with status 1"):
-        Chain(()).run(step(tmp_path))
+        step(tmp_path).run()
     os.utime(last, (0, 0))  # a copy may have any times
     machine.writes, machine.status = ["result.json"], 0
-    Chain(()).run(step(tmp_path))
+    step(tmp_path).run()
     assert machine.resumed
 
 
@@ -356,17 +357,17 @@ def test_a_step_that_ended_before_it_was_recorded_is_not_run_again(
     made = step(tmp_path)
     machine.status = 1  # killed behind its last file
     with pytest.raises(InputError, match="ended with status 1"):
-        Chain(()).run(made)
-    assert Chain(()).state(made)[0] == "unfinished"
-    Chain(()).run(made)  # the machine would fail once more
-    assert Chain(()).state(made) == ("up to date", "")
+        made.run()
+    assert made.state()[0] == "unfinished"
+    made.run()  # the machine would fail once more
+    assert made.state() == ("up to date", "")
 
 
 def test_a_step_without_a_result_has_not_finished(machine: Machine, tmp_path: Path):
     machine.writes = []
     with pytest.raises(InputError, match=r"ended without .*result\.json"):
-        Chain(()).run(step(tmp_path))
-    assert Chain(()).state(step(tmp_path))[0] == "unfinished"
+        step(tmp_path).run()
+    assert step(tmp_path).state()[0] == "unfinished"
 
 
 @pytest.mark.parametrize(
@@ -382,26 +383,26 @@ def test_a_step_is_done_again_whose_files_are_gone(
     made = replace(step(tmp_path), leaves=leaves)
     machine.result = result
     machine.writes += ["config.json", "encoder.safetensors", "0.parquet", "1.parquet"]
-    Chain(()).run(made)
-    assert Chain(()).state(made) == ("up to date", "")
+    made.run()
+    assert made.state() == ("up to date", "")
     (tmp_path / lost).unlink()
-    assert Chain(()).state(made) == ("changed", "its output")
-    Chain(()).run(made)
-    assert Chain(()).state(made) == ("up to date", "")
+    assert made.state() == ("changed", "its output")
+    made.run()
+    assert made.state() == ("up to date", "")
 
 
 def test_a_shard_that_is_gone_is_made_again(recipe: Path, masked_lm: str):
     planned = plan_chain(str(recipe), encoder=masked_lm)
-    gazetteer, distant = planned.steps[1:3]
+    gazetteer, distant = planned[1:3]
     for made in (gazetteer, distant):
-        planned.run(made)
+        made.run()
     shard = min(distant.folder.glob("part-*.parquet"))
     content = shard.read_bytes()
     for damage in (shard.unlink, lambda: shard.write_bytes(content[:100])):
         damage()
-        assert planned.state(distant) == ("changed", "its output")
-        planned.run(distant)
-        assert planned.state(distant) == ("up to date", "") and shard.read_bytes() == content
+        assert distant.state() == ("changed", "its output")
+        distant.run()
+        assert distant.state() == ("up to date", "") and shard.read_bytes() == content
 
 
 def test_a_step_that_stopped_early_is_told_and_goes_on(machine: Machine, tmp_path: Path):
@@ -409,12 +410,12 @@ def test_a_step_that_stopped_early_is_told_and_goes_on(machine: Machine, tmp_pat
     machine.result = '{"finished": false}'  # as with piece_minutes
     for _ in range(2):
         with pytest.raises(InputError, match=r"stopped before its end.* the same command goes on"):
-            Chain(()).run(step(tmp_path))
-        assert Chain(()).state(step(tmp_path))[0] == "unfinished"
+            step(tmp_path).run()
+        assert step(tmp_path).state()[0] == "unfinished"
     assert machine.resumed
     machine.result = '{"finished": true}'
-    Chain(()).run(step(tmp_path))
-    assert Chain(()).state(step(tmp_path))[0] == "up to date"
+    step(tmp_path).run()
+    assert step(tmp_path).state()[0] == "up to date"
 
 
 def test_every_file_that_a_step_reads_is_an_input(recipe: Path, masked_lm: str):
@@ -431,7 +432,7 @@ def test_every_file_that_a_step_reads_is_an_input(recipe: Path, masked_lm: str):
     recipe.write_text(f"{content}distant: [--blacklist={folder}/people.txt]\n")
 
     def inputs() -> dict[str, dict[str, str]]:
-        planned = plan_chain(str(recipe), encoder=masked_lm).steps
+        planned = plan_chain(str(recipe), encoder=masked_lm)
         return {planned_step.name: dict(planned_step.inputs) for planned_step in planned}
 
     (folder / "lists").mkdir()
@@ -481,13 +482,13 @@ def test_a_set_whose_mentions_settings_exclude_is_an_input(
     )
     content = recipe.read_text().replace("mention: &short [", f"mention: &short [{option}, ")
     recipe.write_text(content)
-    mention = plan_chain(str(recipe), encoder=masked_lm).steps[3]
+    mention = plan_chain(str(recipe), encoder=masked_lm)[3]
     assert mention.name == "mention"
     assert any(name.endswith("data train.bio") for name in mention.inputs)
 
 
 def test_texts_sources_and_the_encoder_may_move(recipe: Path, masked_lm: str, tmp_path: Path):
-    before = plan_chain(str(recipe), encoder=masked_lm).steps
+    before = plan_chain(str(recipe), encoder=masked_lm)
     moved = tmp_path / "moved"
     moved.mkdir()
     for name in ("text.txt", "sources.yaml", "people.txt", "places.txt", "words.txt"):
@@ -496,17 +497,17 @@ def test_texts_sources_and_the_encoder_may_move(recipe: Path, masked_lm: str, tm
     for name in ("text.txt", "sources.yaml"):
         content = content.replace(f"{tmp_path}/{name}", f"{moved}/{name}")
     recipe.write_text(content)
-    after = plan_chain(str(recipe), encoder=f"{masked_lm}/.").steps
+    after = plan_chain(str(recipe), encoder=f"{masked_lm}/.")
     assert [step.fingerprint for step in after] == [step.fingerprint for step in before]
     assert [step.arguments for step in after] != [step.arguments for step in before]
 
 
 def test_a_proposer_is_trained_where_the_recipe_has_the_key(recipe: Path, masked_lm: str):
-    with_one = {step.name: step for step in plan_chain(str(recipe), encoder=masked_lm).steps}
+    with_one = {step.name: step for step in plan_chain(str(recipe), encoder=masked_lm)}
     assert "recipe default-small.yaml" in with_one["proposer"].inputs
     assert with_one["unify"].inputs["proposer"] == with_one["proposer"].fingerprint
     recipe.write_text(recipe.read_text().replace("proposer: *short\n", ""))
-    without = {step.name: step for step in plan_chain(str(recipe), encoder=masked_lm).steps}
+    without = {step.name: step for step in plan_chain(str(recipe), encoder=masked_lm)}
     assert without.keys() == with_one.keys() - {"proposer"}
     assert not any("--data.proposer" in argument for argument in without["unify"].arguments)
     assert "proposer" not in without["unify"].inputs
@@ -526,9 +527,9 @@ def test_a_second_proposer_is_told_before_anything_runs(recipe: Path, masked_lm:
         plan_chain(str(recipe), encoder=masked_lm)
     content = recipe.read_text()
     recipe.write_text(content.replace("unify: *short", "unify: [--data.proposer=null]"))
-    assert plan_chain(str(recipe), encoder=masked_lm).steps[-2].name == "proposer"
+    assert plan_chain(str(recipe), encoder=masked_lm)[-2].name == "proposer"
     recipe.write_text(content.replace("proposer: *short\n", ""))
-    assert plan_chain(str(recipe), encoder=masked_lm).steps[-2].name == "context"
+    assert plan_chain(str(recipe), encoder=masked_lm)[-2].name == "context"
     recipe.write_text(content)
     unified.write_text(own.replace("budget: 3", "gamma: 0").replace("ProposerC", "C"))
     assert plan_chain(str(recipe), encoder=masked_lm)
@@ -559,9 +560,9 @@ def test_what_a_step_makes_is_not_told_by_the_recipe_of_the_next(recipe: Path, m
     recipe.write_text(content)
 
     def planned() -> Step:
-        return plan_chain(str(recipe), encoder=masked_lm).steps[-1]
+        return plan_chain(str(recipe), encoder=masked_lm)[-1]
 
-    made = plan_chain(str(recipe), encoder=masked_lm).steps[-2].folder
+    made = plan_chain(str(recipe), encoder=masked_lm)[-2].folder
     with (recipe.parent / "unify.yaml").open("a") as unify:
         unify.write(f"  train_candidates: {made}/train-candidates.jsonl\n")
     before = planned()
@@ -578,32 +579,32 @@ def test_how_a_step_works_is_no_part_of_what_it_makes(
 ):
     def labelled(options: str) -> Step:
         recipe.write_text(f"{content}distant: [{options}]\n")
-        return plan_chain(str(recipe), encoder=masked_lm).steps[2]
+        return plan_chain(str(recipe), encoder=masked_lm)[2]
 
     content = recipe.read_text()
     one, two = labelled("--min-share=0.9"), labelled("--min-share=0.9, --processes=2")
     assert one.fingerprint == two.fingerprint and one.folder == two.folder
     two.folder.mkdir(parents=True)
     machine.folder, machine.writes = two.folder, ["manifest.json"]
-    Chain(()).run(two)
+    two.run()
     assert machine.command[-1] == "--processes=2"
-    assert Chain(()).state(one)[0] == "up to date"
+    assert one.state()[0] == "up to date"
 
 
 def test_options_and_the_order_of_texts_lead_to_another_folder(recipe: Path, masked_lm: str):
     texts = [str(recipe.parent / "text.txt"), str(recipe.parent / "words.txt")]
 
     def labelled(order: list[str]) -> Path:
-        return plan_chain(str(recipe), encoder=masked_lm, text=order).steps[2].folder
+        return plan_chain(str(recipe), encoder=masked_lm, text=order)[2].folder
 
     folders = {labelled(texts), labelled(texts[::-1])}
     recipe.write_text(f"{recipe.read_text()}distant: [--max-occurrences=9]\n")
     assert len({*folders, labelled(texts)}) == 3
-    assert "--max-occurrences=9" in plan_chain(str(recipe), encoder=masked_lm).steps[2].arguments
+    assert "--max-occurrences=9" in plan_chain(str(recipe), encoder=masked_lm)[2].arguments
 
 
 def test_seeds_have_records_of_their_own(recipe: Path, masked_lm: str):
-    one, two = (plan_chain(str(recipe), encoder=masked_lm, seed=seed).steps for seed in (1, 2))
+    one, two = (plan_chain(str(recipe), encoder=masked_lm, seed=seed) for seed in (1, 2))
     for first, second in zip(one, two, strict=True):
         assert (first.record == second.record) == (first.folder == second.folder)
 
@@ -613,6 +614,6 @@ def test_an_encoder_of_stage_one_goes_on_under_its_name(recipe: Path, masked_lm:
     shutil.copytree(masked_lm, encoder)
     result = {"stage": "mention", "encoder": "zh-small"}
     (recipe.parent / "run" / "result.json").write_text(json.dumps(result))
-    planned = {s.name: s for s in plan_chain(str(recipe), encoder=str(encoder)).steps}
+    planned = {s.name: s for s in plan_chain(str(recipe), encoder=str(encoder))}
     assert planned["context"].folder == pretrain_folder("own-context", Run(str(encoder)))
     assert planned["context"].folder.parent.name == "zh-small"

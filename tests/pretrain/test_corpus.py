@@ -28,7 +28,7 @@ from decoupled_ner.data.corpus.once import made_once
 from decoupled_ner.data.corpus.store import HELD_OUT, MANIFEST, TRAIN, Packing
 from decoupled_ner.data.corpus.vocabulary import gb2312_characters, given_vocabulary
 from decoupled_ner.data.distant.texts import Block
-from decoupled_ner.data.mentions import is_held_out
+from decoupled_ner.data.files import is_held_out
 from decoupled_ner.locations import runs_folder
 from decoupled_ner.models.encoder import is_uncased, load_tokenizer, resolve_encoder
 from decoupled_ner.training.batches import even_parts

@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from decoupled_ner.candidates import JiebaNouns
 from decoupled_ner.data.distant import label_texts, read_distant, reader
 from decoupled_ner.data.endless import EndlessSentences, held_out_sentences
+from decoupled_ner.data.files import is_held_out
 from decoupled_ner.data.jsonl import write_jsonl
 from decoupled_ner.data.mentions import (
     Rows,
     common_words,
     draw,
-    is_held_out,
     quotas,
     seed_gazetteer,
     training_mentions,

@@ -31,8 +31,7 @@ from decoupled_ner.data.corpus.store import (
 )
 from decoupled_ner.data.distant.engines import run
 from decoupled_ner.data.distant.texts import Block, TextFile, paragraphs, read_blocks, text_files
-from decoupled_ner.data.files import write_lines
-from decoupled_ner.data.mentions import is_held_out
+from decoupled_ner.data.files import is_held_out, write_lines
 from decoupled_ner.models.encoder import load_tokenizer, plain_tokenizer
 from decoupled_ner.progress import Progress, no_progress
 from decoupled_ner.types import InputError

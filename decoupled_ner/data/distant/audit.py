@@ -36,7 +36,7 @@ def noise_audit(
 ) -> dict[str, Any]:
     """Plain JSON values about the folder that `label_texts` wrote.
 
-    ``counts`` are the manifest's; older ones lack ``labelled``. ``types`` has for each type how
+    ``counts`` are the manifest's. ``types`` has for each type how
     many different mentions there are, the most common ones with their numbers, and some
     occurrences to read, drawn at random; ``doubtful`` has such occurrences for each reason. Where
     gold sentences are given with the gazetteer, ``agreement`` compares the labels that the same
@@ -64,7 +64,7 @@ def noise_audit(
             counts.setdefault(label, Counter()).update(found)
     totals = ("sentences_read", "characters_read", "sentences", "characters", "labelled", *_GROUPS)
     report: dict[str, Any] = {
-        "counts": {key: manifest[key] for key in totals if key in manifest},
+        "counts": {key: manifest[key] for key in totals},
         "types": {
             label: {
                 "mentions": len(found),

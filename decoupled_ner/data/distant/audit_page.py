@@ -134,7 +134,7 @@ def _line(counts: Mapping[str, Any]) -> str:
 
 def _fact_values(counts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "sentences read", f"{counts['sentences_read']:,}"
-    yield "with labels", f"{counts.get('labelled', counts['sentences']):,}"
+    yield "with labels", f"{counts['labelled']:,}"
     yield "labels", f"{sum(counts['entities'].values()):,}"
     yield "doubtful regions", f"{sum(counts['doubtful'].values()):,}"
 

@@ -20,8 +20,8 @@ _IDENTITY = ("settings", "gazetteer", "texts")
 #: What a finished run has besides. ``labelled``, the number of sentences with a label, came later:
 #: it is less than ``sentences`` where those without are written too.
 _RESULTS = (
-    *("sentences_read", "characters_read", "sentences", "characters", "entities", "doubtful"),
-    "shards",
+    *("sentences_read", "characters_read", "sentences", "characters", "labelled"),
+    *("entities", "doubtful", "shards"),
 )
 
 

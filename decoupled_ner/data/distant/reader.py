@@ -1,9 +1,8 @@
-"""Reading the labelled sentences back for training: shuffled, as a stream, resumable."""
+"""Reading the labelled sentences back for training: shuffled, as a stream, from any place on."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,40 +25,27 @@ _COLUMNS_OF_WANTED = ("text", "entities")
 Wanted = Callable[[Any], NDArray[np.bool_]]
 
 
-@dataclass(frozen=True, slots=True)
-class ReaderState:
-    """Where a reader is: groups of shards that are read, and rows of the next one."""
-
-    seed: int | None
-    group: int = 0
-    row: int = 0
-
-
 class DistantReader(Iterator[NoisySentence]):
     """Goes once through the sentences of a folder; `read_distant` makes one."""
 
-    def __init__(self, folder: Path, state: ReaderState, wanted: Wanted | None) -> None:
+    def __init__(self, folder: Path, seed: int | None, wanted: Wanted | None) -> None:
         manifest = read_manifest(folder)
         shards = [shard for shard in manifest["shards"] if shard["sentences"]]
         self._length: int = sum(shard["sentences"] for shard in shards)
         self._paths = [folder / shard["name"] for shard in shards]
         if missing := [path for path in self._paths if not path.is_file()]:
             raise InputError(f"{missing[0]}: missing shard; make the folder anew")
-        if state.seed is not None:
-            order = np.random.default_rng(state.seed).permutation(len(shards))
+        if seed is not None:
+            order = np.random.default_rng(seed).permutation(len(shards))
             self._paths = [self._paths[i] for i in order]
-        self._group, self._row, self._seed = state.group, state.row, state.seed
-        self._wanted = wanted
+        # Groups of shards that are read, and rows of the next one.
+        self._group = self._row = 0
+        self._seed, self._wanted = seed, wanted
         self._stream = self._sentences()
 
     def __len__(self) -> int:
         """The sentences of the whole folder, those that were read or aren't wanted included."""
         return self._length
-
-    @property
-    def state(self) -> dict[str, Any]:
-        """Plain JSON values: give them to `read_distant` to go on behind the last sentence."""
-        return asdict(ReaderState(self._seed, self._group, self._row))
 
     def __next__(self) -> NoisySentence:
         return next(self._stream)
@@ -79,7 +65,7 @@ class DistantReader(Iterator[NoisySentence]):
         return count
 
     def _sentences(self) -> Iterator[NoisySentence]:
-        """Moves `state` on before it gives a sentence, so that the state is the one behind it."""
+        """Counts a sentence before it gives it, so that `skip` passes over those behind it."""
         while self._unread():
             table, order = self._rows(_COLUMNS)
             for row in range(self._row, len(order), _ROWS_TOGETHER):
@@ -110,7 +96,6 @@ def read_distant(
     directory: str | Path,
     *,
     seed: int | None = None,
-    state: dict[str, Any] | None = None,
     wanted: Wanted | None = None,
 ) -> DistantReader:
     """The sentences that `label_texts` wrote to ``directory``, once through.
@@ -118,18 +103,12 @@ def read_distant(
     Args:
         seed: shuffles the shards, and the sentences of each eight shards that are read together;
             without one they come in the order of the text. Vary it from epoch to epoch.
-        state: a reader's ``state``, to go on where it was; it has its own seed, and ``wanted`` must
-            be what it was.
         wanted: tells of a table's rows which to read; by default all.
 
     Raises:
-        InputError: the folder is missing or not finished, it lacks a shard, or the state is none.
+        InputError: the folder is missing or not finished, or it lacks a shard.
     """
-    try:
-        begin = ReaderState(**state) if state is not None else ReaderState(seed)
-    except TypeError as error:
-        raise InputError(f"not the state of a reader: {state!r}") from error
-    return DistantReader(Path(directory), begin, wanted)
+    return DistantReader(Path(directory), seed, wanted)
 
 
 def _sentence(record: dict[str, Any]) -> NoisySentence:

@@ -199,9 +199,6 @@ def read_counts(path: Path) -> Counts:
     """
     try:
         counts = json.loads(pq.read_schema(path).metadata[_COUNTS])
-        if "labelled" not in counts:  # a shard of a run that an earlier version began
-            entities = read_shard(path, ["entities"])["entities"]
-            counts["labelled"] = int(np.count_nonzero(entities.combine_chunks().value_lengths()))
         for name in ("entities", "doubtful"):
             counts[name] = Counter(counts[name])
         return Counts(**counts)

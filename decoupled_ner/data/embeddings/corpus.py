@@ -13,8 +13,7 @@ from typing import NamedTuple
 from decoupled_ner.candidates.words import segmenter_named
 from decoupled_ner.data.distant.texts import Block, TextFile, paragraphs, read_blocks
 from decoupled_ner.data.embeddings.settings import EmbeddingSettings
-from decoupled_ner.data.files import write_lines
-from decoupled_ner.data.mentions import is_held_out
+from decoupled_ner.data.files import is_held_out, write_lines
 from decoupled_ner.models.embeddings import MAX_WORD_BYTES
 from decoupled_ner.models.pieces import bigrams
 from decoupled_ner.models.units import split_units
