@@ -136,7 +136,12 @@ def test_the_state_that_is_best_on_dev_is_finished(selects: bool, tmp_path: Path
         model=module,
         selects_on_dev=selects,
         best=SimpleNamespace(best_model_path=str(tmp_path / "best.ckpt")),
-        trainer=SimpleNamespace(is_global_zero=True, current_epoch=2, global_step=4),
+        trainer=SimpleNamespace(
+            is_global_zero=True,
+            current_epoch=2,
+            global_step=4,
+            strategy=SimpleNamespace(root_device=torch.device("cpu")),
+        ),
         effort=SimpleNamespace(seconds=1.0, items=1, tokens=1),
     )
     found: list[torch.Tensor] = []
