@@ -73,7 +73,7 @@ pretrain-context: setup ## stage 1, from distantly supervised text: DISTANT=runs
 	$(BIN)/decoupled-ner pretrain context --distant $(DISTANT) --encoder $(ENCODER) $(if $(INIT),--init $(INIT)) --seed $(SEED) $(ARGS)
 
 test: setup ## run the tests, in one process a core: ARGS='-k crf'
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --maxprocesses 8 --dist loadfile $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: setup ## lint, types, import order, and whether generated tables are up to date
 	$(BIN)/ruff check .
